@@ -1,4 +1,4 @@
-//! What the standard streams were when the command began.
+//! The state of the standard streams when the command began.
 
 use std::{io, os::fd::AsFd};
 

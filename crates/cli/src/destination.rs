@@ -1,4 +1,5 @@
-//! What `chat join` is given: an address, the name of a host on the local network, or an invite.
+//! The destination of `chat join`: an address, the name of a host on the local network, or an
+//! invite.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
     Address(Address),
-    /// A host on the local network; or else this address, if the word can be one.
+    /// A host on the local network; or this address, if the word can be one.
     Name(String, Option<Address>),
     /// An invite, not parsed yet: clap would quote it in an error.
     Invite(Zeroizing<String>),
@@ -41,15 +42,14 @@ pub(crate) fn destination(text: &str) -> Result<Destination, String> {
     }
 }
 
-/// Returns `true` for a single word without a port, which may be the name of a host found by
-/// itself.
+/// Returns `true` for a single word without a port, which may be the name of a host to discover.
 fn is_bare_word(text: &str, address: &Address) -> bool {
     let is_ip = text.parse::<std::net::IpAddr>().is_ok();
     let is_word = !text.contains(['.', ':', '[', '%']) && address.port() == DEFAULT_PORT;
     is_word && !is_ip && !text.eq_ignore_ascii_case("localhost")
 }
 
-/// Returns `true` for what is no address, and a name that a host can announce.
+/// Returns `true` for text that is not an address, and is a name that a host can announce.
 fn is_a_name(text: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '@' | '-' | '_' | '.' | '\'');
     let has_letter = text.chars().any(char::is_alphabetic);
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_names_and_invites_are_told_apart() {
+    fn addresses_names_and_invites_are_distinguished() {
         for text in ["192.0.2.7", "chat.example", "a:9", ":9", "[::1]:9", "localhost", "::1"] {
             let parsed = destination(text).unwrap();
             assert!(matches!(parsed, Destination::Address(_)), "{text}: {parsed:?}");

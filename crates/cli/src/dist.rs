@@ -1,7 +1,8 @@
-//! The completions and man pages in `dist/` are those of the command.
+//! Checks that the completions and man pages in `dist/` match the command.
 //!
-//! A test makes them, because a test sees the definition of the command line and no user builds
-//! what it needs. `cargo xtask dist-files` runs it so that it writes them anew.
+//! A test generates them, because a test sees the definition of the command line, and users do not
+//! build the dependencies that it needs. `cargo xtask dist-files` runs it so that it writes them
+//! again.
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
@@ -39,12 +40,12 @@ fn add_pages(command: &Command, files: &mut BTreeMap<String, Vec<u8>>) {
     command.get_subcommands().for_each(|subcommand| add_pages(subcommand, files));
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     let mut page = Vec::new();
-    Man::new(command.clone()).render(&mut page).expect("a vector takes it");
+    Man::new(command.clone()).render(&mut page).expect("writing to a vector cannot fail");
     files.insert(format!("man/{name}.1"), page);
 }
 
 #[test]
-fn the_completions_and_man_pages_are_those_of_the_command() {
+fn the_completions_and_man_pages_match_the_command() {
     let dist = Path::new(DIST);
     let files = files();
     if env::var_os(WRITES).is_some() {
@@ -58,11 +59,11 @@ fn the_completions_and_man_pages_are_those_of_the_command() {
         fs::read(dist.join(name)).ok().as_ref() != Some(*content)
     };
     let old: Vec<&String> = files.iter().filter(differs).map(|(name, _)| name).collect();
-    assert!(old.is_empty(), "run `cargo xtask dist-files`: {old:?} are not those of the command");
+    assert!(old.is_empty(), "run `cargo xtask dist-files`: {old:?} do not match the command");
     for folder in ["completions", "man"] {
         for file in fs::read_dir(dist.join(folder)).unwrap() {
             let name = format!("{folder}/{}", file.unwrap().file_name().display());
-            assert!(files.contains_key(&name), "dist/{name} is of no command: remove it");
+            assert!(files.contains_key(&name), "dist/{name} belongs to no command: remove it");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Notes while the terminal shows a full screen: they go there, and are printed again when it is
-//! closed.
+//! Notes while the terminal shows a full screen: they appear there, and are printed again when it
+//! is closed.
 
 use std::{
     collections::VecDeque,
@@ -22,15 +22,15 @@ struct Diversion(Mutex<Way>);
 enum Way {
     /// To standard error.
     Through,
-    /// To standard error, and the newest are kept for a screen that opens soon.
+    /// To standard error; the newest are stored for a screen that opens soon.
     Kept(VecDeque<String>),
-    /// To the screen; the newest are kept, too.
+    /// To the screen; the newest are stored, too.
     Screen(Box<dyn FnMut(String) + Send>, VecDeque<String>),
 }
 
 impl Diversion {
     fn take(&self, line: &Line) -> bool {
-        // Nothing is half done where this could panic.
+        // A panic cannot leave this state inconsistent.
         let mut way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *way {
             Way::Through => false,
@@ -58,7 +58,7 @@ fn keep(kept: &mut VecDeque<String>, line: String) {
     kept.push_back(line);
 }
 
-/// Keeps what is noted from now on, for [`kept_notes`].
+/// Stores notes from now on, for [`kept_notes`].
 pub(crate) fn keep_notes() {
     DIVERSION.replace(Way::Kept(VecDeque::new()));
 }
@@ -77,7 +77,7 @@ pub(crate) fn divert(show: impl FnMut(String) + Send + 'static) -> Diverted {
     Diverted(())
 }
 
-/// Notes go to the screen.
+/// Sends notes to the screen.
 #[derive(Debug)]
 pub(crate) struct Diverted(());
 
@@ -92,7 +92,8 @@ impl Drop for Diverted {
     }
 }
 
-/// Returns a line without our own colours; other sequences are escaped in it already.
+/// Returns a line without our own colours; it contains no other sequences, because those are
+/// escaped.
 pub(crate) fn without_colour(line: &str) -> String {
     let mut parts = line.split('\x1b');
     let mut text = parts.next().unwrap_or_default().to_owned();

@@ -50,7 +50,7 @@ impl Complaints {
     }
 
     /// Prints above a prompt. Refusals then appear only with `-v`, so that strangers cannot fill
-    /// the screen of someone who types.
+    /// the screen of a person who is typing.
     pub(crate) fn shown_above(mut self, show: Arc<SharedShow>) -> Self {
         self.quiet = true;
         self.show = Some(show);
@@ -64,8 +64,8 @@ impl Complaints {
         }
     }
 
-    /// Reports a peer that speaks `theirs` where `ours` is spoken: once per address and dialect,
-    /// and at most [`MAX_REPORTED_SOURCES`] in all.
+    /// Reports a peer that speaks `theirs` instead of `ours`: once per address and dialect, and at
+    /// most [`MAX_REPORTED_SOURCES`] in total.
     pub(crate) fn report_mismatch(
         &mut self,
         from: SocketAddr,

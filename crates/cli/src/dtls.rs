@@ -80,7 +80,7 @@ pub(crate) fn server(
     if args.dtls { configured(&args.keys, listen).map(Some) } else { Ok(None) }
 }
 
-/// What a server that speaks DTLS needs.
+/// The configuration of a server that speaks DTLS.
 pub(crate) fn configured(
     args: &DtlsKeyArgs,
     listen: &DtlsListenArgs,

@@ -35,7 +35,7 @@ pub(crate) enum Failure {
     Failed(String),
     /// The command line or the configuration is invalid: exit code 2.
     Usage(String),
-    /// Going on would not be safe: exit code 3.
+    /// Continuing would not be safe: exit code 3.
     Refused(String),
     /// The reader of the output closed it. This is not an error.
     OutputClosed,
@@ -115,7 +115,7 @@ impl From<io::Error> for Failure {
 /// Returns an error if the system has too few descriptors left for the runtime, which would panic.
 pub(crate) fn check_descriptors() -> Result<(), Failure> {
     let enough: io::Result<Vec<_>> = (0..RUNTIME_PIPES).map(|_| io::pipe()).collect();
-    let few = |e| format!("cannot begin: {}; `ulimit -n` says how many there may be", in_words(&e));
+    let few = |e| format!("cannot start: {}; `ulimit -n` shows the limit", in_words(&e));
     enough.map(drop).map_err(|e| Failure::Failed(few(e)))
 }
 
@@ -238,7 +238,7 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
     };
     let message = without_invites(message, words);
     let message = match habits::instead(words) {
-        // What clap suggests is a guess from the letters.
+        // clap's suggestion is a guess from the letters.
         Some(instead) => format!("{}; {instead}", message.split("; ").next().unwrap_or_default()),
         None => message,
     };
@@ -246,7 +246,7 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
     report(Err(if wants_json(words) { failure.in_json(None) } else { failure }))
 }
 
-/// Leaves out the invites among the words that a message quotes: they may hold secrets.
+/// Omits invites from the words that a message quotes, because they may contain secrets.
 fn without_invites(message: String, words: &[OsString]) -> String {
     let invites = words.iter().filter_map(|word| word.to_str()).filter(|w| Invite::is_meant(w));
     invites.fold(message, |message, invite| message.replace(invite, "hikyaku://…"))
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn clap_s_explanation_becomes_one_line() {
+    fn an_explanation_of_clap_becomes_one_line() {
         let rendered = "error: unexpected argument '--sned' found\n\n  tip: a similar argument \
                         exists: '--send'\n\nUsage: hikyaku [OPTIONS]\n\nFor more information, \
                         try '--help'.\n";

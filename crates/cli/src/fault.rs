@@ -12,7 +12,9 @@ use std::{
 use crate::{limits::MAX_REPORTED_PANICS, output::warn};
 
 #[cfg(not(panic = "unwind"))]
-compile_error!("a fault of a library must end one association, not the process: panics unwind");
+compile_error!(
+    "a panic in a library must end one association, not the process, so panics must unwind"
+);
 
 /// Installs a panic hook that prints one line to standard error.
 pub(crate) fn report_panics_in_one_line() {
@@ -36,7 +38,7 @@ fn line(place: &str, what: &str) -> String {
     // Cargo puts dependencies into a folder of the registry whose name is a hash.
     let inside = place.split_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/'));
     let place = inside.map_or(place, |(_, inside)| inside);
-    format!("internal fault at {place}: {what}; please report it")
+    format!("internal error at {place}: {what}; please report it")
 }
 
 #[cfg(test)]
@@ -44,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_names_the_crate_and_line_it_happened_at() {
+    fn a_panic_is_reported_with_its_crate_and_line() {
         let place = "/home/a/.cargo/registry/src/index-1/dimpl-0.9.0/src/engine.rs:1037:39";
         let said = line(place, "out of room");
-        let seen = "internal fault at dimpl-0.9.0/src/engine.rs:1037:39: out of room; ";
+        let seen = "internal error at dimpl-0.9.0/src/engine.rs:1037:39: out of room; ";
         assert!(said.starts_with(seen), "{said}");
     }
 }

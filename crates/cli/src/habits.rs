@@ -27,7 +27,7 @@ pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     let rest = &words[1..];
     let flag = rest.iter().find_map(|word| option_of_others(word, command));
     let flag = flag.map(|(flag, suggestion)| format!("{flag}: {suggestion}"));
-    flag.or_else(|| doors_of_a_room(command, rest))
+    flag.or_else(|| old_listener_options(command, rest))
         .or_else(|| spare_port(command, rest))
         .or_else(|| option_of_another_command(command, rest))
         .or_else(|| chat_without_a_role(command, rest))
@@ -65,8 +65,8 @@ fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
     Some((name.to_owned(), suggestion))
 }
 
-/// Recognizes options of `chat host` as earlier versions had them.
-fn doors_of_a_room(command: &str, words: &[&str]) -> Option<String> {
+/// Recognizes options of `chat host` from earlier versions.
+fn old_listener_options(command: &str, words: &[&str]) -> Option<String> {
     if command != "chat" || words.first() != Some(&"host") {
         return None;
     }
@@ -155,7 +155,7 @@ fn free_words<'w>(words: &[&'w str]) -> Vec<&'w str> {
     free
 }
 
-/// Recognizes an option of another command of ours, and says what there is instead.
+/// Recognizes an option of another command of ours, and returns what to use instead.
 fn option_of_another_command(command: &str, words: &[&str]) -> Option<String> {
     let name = |word: &'_ str| word.split('=').next().unwrap_or_default().to_owned();
     let options = words.iter().filter(|word| word.starts_with("--")).map(|word| name(word));
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn habits_of_others_are_answered_with_the_right_form() {
+    fn command_lines_of_other_programs_are_answered_with_the_right_form() {
         for (line, word) in [
             ("hikyaku listen -p 5005", "hikyaku listen :5005"),
             ("hikyaku send -p 5005 host hi", "hikyaku send HOST:5005"),

@@ -43,17 +43,17 @@ pub(crate) const MAX_NAMED: usize = 5;
 /// Lines read ahead: enough that reading does not wait for sending, few enough to make a pipe wait.
 pub(crate) const MAX_LINES_AHEAD: usize = 64;
 
-/// Time to count the lines of a pipe that a chat could not take: a pipe that has ended is read in
-/// less, and one that never ends does not keep the command.
+/// Time to count the lines of a pipe that a chat could not take: less is needed for a pipe that has
+/// ended, and an endless one does not delay the command.
 pub(crate) const COUNT_LINES_WAIT: Duration = Duration::from_millis(500);
 
 /// Longest line: more fits in no datagram, even as hexadecimal digits with spaces.
 pub(crate) const MAX_LINE_LEN: usize = 4 * MAX_PAYLOAD_V6;
 
-/// Lines waiting to be shown by `chat`. Beyond it the terminal is stopped, and the room goes on.
+/// Lines waiting to be shown by `chat`. Beyond it the terminal waits, and the room continues.
 pub(crate) const MAX_LINES_TO_SHOW: usize = 4_096;
 
-/// Notes kept while a full screen hides standard error: what a command says at its start.
+/// Notes stored while a full screen hides standard error: the output of a command at its start.
 #[cfg(feature = "tui")]
 pub(crate) const MAX_KEPT_NOTES: usize = 64;
 
@@ -169,16 +169,15 @@ pub(crate) const QR_MARGIN: usize = 4;
 /// Rows of a QR code per line: half blocks are as wide as high.
 pub(crate) const QR_ROWS: usize = 2;
 
-/// Connections that ask for metrics at a time: a few collectors, none longer than
-/// [`METRICS_WITHIN`].
+/// Concurrent connections for metrics: a few collectors, each for at most [`METRICS_WITHIN`].
 pub(crate) const METRICS_CONNECTIONS: usize = 8;
 
-/// Time in which a connection asks for metrics and takes the answer.
+/// Time in which a connection must request metrics and receive the answer.
 pub(crate) const METRICS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Panics that are reported, one line each: enough to see, too few to fill a disk.
 pub(crate) const MAX_REPORTED_PANICS: u32 = 8;
 
-/// The time to look for a room that was opened in the same moment as ours: longer than it takes an
-/// announcement to be answered. Whoever comes meanwhile waits as long.
+/// The time to search for a room that was opened at the same moment as ours: longer than it takes
+/// to answer an announcement. Members who join meanwhile wait for that time.
 pub(crate) const SECOND_LOOK: Duration = Duration::from_secs(1);

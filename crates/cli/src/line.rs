@@ -10,7 +10,7 @@ use hikyaku_text::sanitize;
 use crate::colour::{Stream, colourful};
 
 /// A line, without its end. All text is escaped as it is added; only the output of a format
-/// ([`Line::formatted`]) is taken as it is.
+/// ([`Line::formatted`]) is used unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Line(String);
 
@@ -21,8 +21,8 @@ impl Line {
         self
     }
 
-    /// Wraps the output of [`crate::args::Format::write`], which does its own escaping; `raw` is
-    /// raw on request.
+    /// Wraps the output of [`crate::args::Format::write`], which does its own escaping; raw output
+    /// is unescaped on request.
     pub(crate) fn formatted(message: &[u8]) -> Self {
         Self(String::from_utf8_lossy(message).trim_end_matches('\n').to_owned())
     }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_stays_one_line_whatever_is_in_it() {
+    fn a_line_stays_one_line_whatever_it_contains() {
         let forged = "b.txt\x1b[2J\nsaved: 9 of 9 files\r\u{202e}";
         let line = Line::from(forged).text(forged).coloured(Stream::Stdout, AnsiColor::Red, forged);
         let shown = line.to_string();

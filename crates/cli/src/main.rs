@@ -60,7 +60,7 @@ fn run(args: Args) -> Result<(), Failure> {
     // One thread drives the sockets; terminals and slow output have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
-        // Before anything is printed that could make another program send a signal.
+        // Before any output that could make another program send a signal.
         let mut ending = Ending::watch()?;
         match args.command {
             Command::Send(args) => commands::send::run(args, &mut ending).await,

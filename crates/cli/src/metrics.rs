@@ -1,6 +1,6 @@
-//! The figures of a chat host over HTTP, as OpenMetrics text, for whoever watches it.
+//! The statistics of a chat host over HTTP, as OpenMetrics text, for monitoring.
 //!
-//! Any path is answered with all figures, and each connection with one answer.
+//! Any path returns all statistics, and each connection gets one response.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use crate::{
 /// The type of the answer (OpenMetrics 1.0).
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Answers at an address from now on; `:PORT` is of this machine alone. Returns where.
+/// Serves metrics at an address from now on; `:PORT` means this machine only. Returns the address.
 pub(crate) async fn serve(address: &Address, meters: Arc<Meters>) -> Result<SocketAddr, Failure> {
     let failed = |error: &std::io::Error| {
         Failure::failed(format!("--metrics {address}: cannot listen: {}", in_words(error)))
@@ -50,7 +50,7 @@ async fn accept(listener: TcpListener, meters: Arc<Meters>) {
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
-            // No descriptor is left, for example: there may be one later.
+            // For example, no descriptor is left: there may be one later.
             tokio::time::sleep(Duration::from_secs(1)).await;
             continue;
         };
@@ -62,7 +62,7 @@ async fn accept(listener: TcpListener, meters: Arc<Meters>) {
             });
             let mut http = http1::Builder::new();
             let serving = http.keep_alive(false).serve_connection(TokioIo::new(stream), service);
-            // Whoever asks badly or slowly gets no answer.
+            // Invalid or slow requests get no response.
             let _ = timeout(METRICS_WITHIN, serving).await;
             drop(permit);
         });
@@ -71,7 +71,7 @@ async fn accept(listener: TcpListener, meters: Arc<Meters>) {
 
 fn answer(meters: &Arc<Meters>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text(meters))));
-    response.headers_mut().insert(CONTENT_TYPE, TEXT.parse().expect("a type is ASCII"));
+    response.headers_mut().insert(CONTENT_TYPE, TEXT.parse().expect("a content type is ASCII"));
     response
 }
 
@@ -79,7 +79,7 @@ fn text(meters: &Arc<Meters>) -> String {
     let mut registry = Registry::with_prefix("hikyaku_chat");
     registry.register_collector(Box::new(Figures(Arc::clone(meters))));
     let mut text = String::new();
-    encode(&mut text, &registry).expect("a string takes what is written");
+    encode(&mut text, &registry).expect("writing to a string cannot fail");
     text
 }
 
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_written_as_openmetrics_text() {
+    fn statistics_are_written_as_openmetrics_text() {
         let text = text(&Arc::default());
         for line in [
             "# TYPE hikyaku_chat_members gauge",

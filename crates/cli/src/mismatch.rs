@@ -14,7 +14,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// What listens natively.
+    /// A native listener.
     pub(crate) const fn program(self) -> &'static str {
         self.open(Dialect::Native)
     }
@@ -89,7 +89,7 @@ pub(crate) fn at_sender(
     says.text()
 }
 
-/// Returns the explanation for someone who cannot open what a room sends.
+/// Returns the explanation for a person who cannot open what a room sends.
 pub(crate) fn in_room(address: &impl Display, theirs: Dialect) -> String {
     match theirs {
         Dialect::Signed => Mismatch::RoomSigns(address).text(),

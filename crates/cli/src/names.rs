@@ -9,7 +9,7 @@ pub(crate) fn user_name() -> Option<String> {
     from_environment.filter(|name| !name.is_empty()).or_else(listed_name)
 }
 
-/// Services and containers often have no such variable.
+/// Services and containers often lack such a variable.
 #[cfg(unix)]
 fn listed_name() -> Option<String> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;

@@ -29,12 +29,12 @@ use crate::{
     words::{KeyNews, Member, Peer},
 };
 
-/// Codes with which a connection is closed, from the protocol's first code for applications. 0 is
-/// the usual end: everything was sent.
+/// Codes with which a connection is closed, starting at the protocol's first code for applications.
+/// 0 is the normal end: everything was sent.
 pub(crate) mod code {
     /// The user interrupted the command.
     pub(crate) const INTERRUPTED: u64 = 0x1000;
-    /// The listener has received what it waited for, or its time is up.
+    /// The listener has received everything that it wanted, or its time is up.
     pub(crate) const ENOUGH: u64 = 0x1001;
     /// The peer violated the format of file transfers.
     pub(crate) const FORMAT: u64 = 0x1002;
@@ -343,8 +343,8 @@ mod tests {
     #[test]
     fn network_errors_are_named_with_what_to_try() {
         for (errno, words) in [
-            (Errno::MSGSIZE, &["MTU of a link on the way", "needs 1,228 bytes", "--plain"][..]),
-            (Errno::CONNREFUSED, &["nothing is listening there", "start `hikyaku listen` there"]),
+            (Errno::MSGSIZE, &["MTU of a link on the path", "needs 1,228 bytes", "--plain"][..]),
+            (Errno::CONNREFUSED, &["no program listens there", "start `hikyaku listen` there"]),
             (Errno::HOSTUNREACH, &["No route to host", "firewall"]),
             (Errno::NETUNREACH, &["Network is unreachable", "firewall"]),
         ] {

@@ -32,10 +32,10 @@ use crate::{
 };
 
 /// Warns if standard output may have been closed before the command began. Rust's runtime then
-/// opens `/dev/null` in its place, so that what is confirmed as written is lost.
+/// opens `/dev/null` in its place, so that output that is confirmed as written is lost.
 ///
-/// Python's `subprocess.DEVNULL` and Node.js's `ignore` look the same and are meant: this cannot be
-/// an error. A shell's `>/dev/null` looks different and is not mentioned.
+/// Python's `subprocess.DEVNULL` and Node.js's `ignore` look the same and are intentional, so this
+/// cannot be an error. A shell's `>/dev/null` looks different and is not mentioned.
 pub(crate) fn warn_if_discarded() {
     #[cfg(target_os = "linux")]
     if crate::descriptors::stdout_may_be_closed() {
@@ -53,7 +53,7 @@ pub(crate) fn note(line: &str) {
     note_line(&line.into());
 }
 
-/// Reports that the input was empty. This is no failure, but may be a surprise.
+/// Reports that the input was empty. This is not a failure, but may be a surprise.
 pub(crate) fn note_nothing_sent(quiet: bool) {
     if !quiet {
         note(&Sender::NothingSent.text());

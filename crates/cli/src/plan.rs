@@ -144,7 +144,9 @@ pub(crate) async fn identity(path: &Path, ending: &mut Ending) -> Result<Identit
     loop {
         let question = KeyNews::PassphraseFor(&file).text();
         let passphrase = terminal::ask_secret(question, ending).await?.map_err(|e| {
-            Failure::usage(format!("{file} needs its passphrase and there is nobody to ask: {e}"))
+            Failure::usage(format!(
+                "{file} needs its passphrase, and there is no terminal to ask for it: {e}"
+            ))
         })?;
         tries += 1;
         match locked.unlock(&passphrase) {

@@ -28,8 +28,8 @@ mod systemd {
     }
 
     impl Service {
-        /// Says that the service is ready, and from then on, as often as the manager wants, that it
-        /// is not stuck.
+        /// Reports that the service is ready, and from then on, as often as the manager wants, that
+        /// it is alive.
         pub(crate) fn ready() -> Self {
             notify(NotifyState::Ready);
             let watchdog = sd_notify::watchdog_enabled().map(|limit| {
@@ -46,7 +46,7 @@ mod systemd {
         }
     }
 
-    /// Says that the service ends.
+    /// Reports that the service is stopping.
     impl Drop for Service {
         fn drop(&mut self) {
             notify(NotifyState::Stopping);

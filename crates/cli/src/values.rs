@@ -15,7 +15,7 @@ use crate::limits::MAX_TIME;
 /// Parses a comment, which becomes part of a line that others copy into their files.
 pub(crate) fn comment(text: &str) -> Result<String, String> {
     if !text.chars().all(hikyaku_text::is_safe) {
-        return Err("it holds a line end or another character that cannot be seen".to_owned());
+        return Err("it contains a line end or another invisible character".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -54,23 +54,23 @@ pub(crate) fn class(text: &str) -> Result<Delivery, String> {
     }
 }
 
-/// What an invite has besides the addresses and the key of the host.
+/// What an invite contains besides the addresses and the key of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InviteKind {
     /// Nothing.
     Open,
     /// The shared key.
     Shared,
-    /// A secret for one guest, in each of so many invites.
+    /// A secret for one guest, in each of this many invites.
     Once(usize),
 }
 
 /// Whom a link to the page admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WebLink {
-    /// One person each, in so many links at a time.
+    /// One person each, in this many links at a time.
     Once(usize),
-    /// Whoever has it.
+    /// Anyone who has it.
     Shared,
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn web_link(text: &str) -> Result<WebLink, String> {
     }
 }
 
-/// Parses what an invite has.
+/// Parses what an invite contains.
 pub(crate) fn invite_kind(text: &str) -> Result<InviteKind, String> {
     match text.split_once('=').unwrap_or((text, "1")) {
         ("open", "1") if text == "open" => Ok(InviteKind::Open),
@@ -163,11 +163,13 @@ pub(crate) enum Replies {
 /// Parses a number of replies, or a duration with its unit.
 pub(crate) fn replies(text: &str) -> Result<Replies, String> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        let neither = |_| format!("{text:?} is not a time (500ms, 2s) and not a number of replies");
+        let neither = |_| format!("{text:?} is neither a time (500ms, 2s) nor a number of replies");
         return duration(text).map(Replies::For).map_err(neither);
     }
     match text.parse() {
-        Ok(0) | Err(_) => Err(format!("{text} is no number of replies; a time is 2s or 250ms")),
+        Ok(0) | Err(_) => {
+            Err(format!("{text} is not a number of replies; write a time as 2s or 250ms"))
+        }
         Ok(count) => Ok(Replies::Count(count)),
     }
 }
@@ -175,7 +177,7 @@ pub(crate) fn replies(text: &str) -> Result<Replies, String> {
 /// Parses a duration above zero.
 pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
-    if time.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(time) }
+    if time.is_zero() { Err("it must be longer than zero".to_owned()) } else { Ok(time) }
 }
 
 #[cfg(test)]
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invite_has_nothing_a_key_or_secrets_for_some_guests() {
+    fn an_invite_contains_nothing_a_key_or_secrets_for_some_guests() {
         assert_eq!(invite_kind("open"), Ok(InviteKind::Open));
         assert_eq!(invite_kind("shared"), Ok(InviteKind::Shared));
         assert_eq!(invite_kind("once"), Ok(InviteKind::Once(1)));
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_admits_one_person_or_whoever_has_it() {
+    fn a_link_admits_one_person_or_anyone_who_has_it() {
         assert_eq!(web_link("once"), Ok(WebLink::Once(1)));
         assert_eq!(web_link("once=10"), Ok(WebLink::Once(10)));
         assert_eq!(web_link("shared"), Ok(WebLink::Shared));

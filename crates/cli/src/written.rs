@@ -13,9 +13,9 @@
 //!                 ◀── W {"messages":5,"bytes":20,"flushes":1,"ended":"…"}   nothing more will be
 //! ```
 //!
-//! Counts only grow, so the next message makes up for a lost one. `F` serves the classes that may
-//! drop messages: a count alone does not show that everything is written. After `S`, an empty
-//! message on that channel is the end of a stream, not a message to print.
+//! Counts only grow, so the next message replaces a lost one. `F` serves the classes that may drop
+//! messages: a count alone does not show that everything is written. After `S`, an empty message on
+//! that channel is the end of a stream, not a message to print.
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ pub(crate) fn announced_stream(message: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes([high, low]))
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -74,7 +74,7 @@ impl Written {
     /// Encodes the message.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut message = vec![WRITTEN];
-        serde_json::to_writer(&mut message, self).expect("numbers and strings are JSON");
+        serde_json::to_writer(&mut message, self).expect("numbers and strings can be serialized");
         message
     }
 
@@ -94,7 +94,7 @@ impl Written {
         self.flushes += more.flushes;
     }
 
-    /// Records that nothing more will be written. The first reason stays, cut to one line.
+    /// Records that nothing more will be written. The first reason is kept, cut to one line.
     pub(crate) fn end(&mut self, reason: &str) {
         self.ended.get_or_insert_with(|| cut(reason, MAX_REASON).to_owned());
     }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_too_long_is_cut_and_a_report_too_long_ignored() {
+    fn an_overlong_reason_is_cut_and_an_overlong_report_ignored() {
         let mut written = Written::default();
         written.end(&"é".repeat(MAX_CONTROL));
         assert_eq!(written.ended.as_ref().map(String::len), Some(MAX_REASON));

@@ -36,7 +36,7 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
         Some(path) => path.clone(),
         None => default_path()?,
     };
-    // Before the passphrase is asked for twice, not after.
+    // Check before asking for the passphrase twice, not after.
     if !args.force && path.exists() {
         return Err(Failure::failed(KeyNews::Exists(&path.display()).text()));
     }
@@ -81,7 +81,7 @@ pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
         return Err(Failure::usage(format!("{file} is a shared key; it has no public half")));
     }
     let key = read_public(&args.file)?;
-    // The comment is chosen by whoever made the file.
+    // The comment was chosen by the creator of the file.
     print_line(key.public_line())?;
     Ok(print_line(&key.fingerprint().to_string())?)
 }

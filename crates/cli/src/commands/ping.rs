@@ -30,7 +30,8 @@ pub(crate) async fn run(args: PingArgs, ending: &mut Ending) -> Result<(), Failu
 
 async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure> {
     if args.plain {
-        let why = "ping speaks the native protocol alone: plain UDP programs answer as they like";
+        let why =
+            "ping works only with the native protocol, because plain UDP programs need not answer";
         return Err(Failure::usage(why));
     }
     habits::warn_of_missing_brackets(&args.address, &args.talk);
@@ -64,7 +65,7 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
     let mut trips = Trips::default();
     let measured = tokio::select! {
         measured = measure(args, &connection, &mut trips) => measured,
-        // What was measured so far counts.
+        // Measurements so far count.
         () = ending.wanted() => Ok(()),
     };
     let mtu = connection.stats().mtu;

@@ -1,7 +1,7 @@
 //! Checks that each option has an effect in the dialect in use, and names what to use instead.
 //!
-//! What an option asks for may be so in any case: `--no-outbox` where nothing is kept. Such an
-//! option is accepted.
+//! An option whose effect holds in any case, such as `--no-outbox` where nothing is stored, is
+//! accepted.
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ use crate::{
     values::InviteKind,
 };
 
-/// An option: whether it was given, its name, and why it does not belong here.
+/// An option: whether it was given, its name, and why it is not applicable.
 type Misplaced = (bool, &'static str, &'static str);
 
 pub(crate) fn check_send(args: &SendArgs) -> Result<(), Failure> {
@@ -70,7 +70,7 @@ pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
     }
     let unnamed = args.headless && args.discovery.no_discovery;
     refuse(&[(unnamed && args.me.name.is_some(), "--name", NAMELESS)], UNANNOUNCED)?;
-    // Another door may have it.
+    // Another listener may have it.
     if args.doors.plain.is_some() || args.doors.dtls.is_some() {
         return check_age(&args.armour);
     }
@@ -129,7 +129,7 @@ fn check_version(args: &DtlsKeyArgs) -> Result<(), Failure> {
     refuse(&[(newer, "--min-version 1.3", "shared keys are DTLS 1.2 here")], "is not for --psk")
 }
 
-/// Refuses options that repeat messages where there is one input, and no message to repeat.
+/// Refuses options that repeat messages if there is one input, and no message to repeat.
 fn check_repetition(args: &SendArgs) -> Result<(), Failure> {
     let native = &args.native;
     let is_one = native.raw || !native.file.is_empty();

@@ -1,4 +1,4 @@
-//! Which options each mode refuses: all options of the commands with several modes, in all modes.
+//! Which options each mode refuses: all options of the commands that have several modes.
 
 use std::{collections::BTreeSet, ffi::OsString};
 
@@ -7,11 +7,11 @@ use clap::CommandFactory;
 use super::{check_chat, check_host, check_join, check_listen, check_send};
 use crate::args::{Args, ChatRole, Command, parse};
 
-/// Modes of one command, and what they make of each of its options.
+/// The modes of one command, and how they treat each of its options.
 struct Table {
     /// The words of the command.
     command: &'static [&'static str],
-    /// Each mode: a letter for it, and the words that ask for it.
+    /// Each mode: a letter for it, and the words that select it.
     modes: &'static [(char, &'static [&'static str])],
     /// Each option, with a value, and the letters of the modes that refuse it.
     options: &'static [(&'static str, &'static str)],

@@ -21,12 +21,12 @@ use tokio::sync::mpsc;
 use super::{CTRL_C_TYPED, Lines, Restore, Show, Typed, show_in_background};
 use crate::{exit::Failure, limits::MAX_LINES_AHEAD};
 
-/// What becomes of a typed line on the screen.
+/// What happens to a typed line on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Echo {
     /// It stays.
     Keep,
-    /// It is removed: a message is shown as the messages of others are, and a command is none.
+    /// It is removed: messages are shown like those of others, and commands are not shown.
     Erase,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn read_terminal(prompt: &'static str, echo: Echo) -> Result<(Lines, 
         }
     });
     let still = Arc::clone(&gate);
-    // The editor redraws its line below what is shown: here, the row above it and the line's own.
+    // The editor redraws its line below the output: the row above it, and the line itself.
     let redraw = move || {
         still.pass(|| redrawing.print("\x1b[A\n".to_owned())).unwrap_or_default();
     };
@@ -77,8 +77,8 @@ pub(super) fn read_terminal(prompt: &'static str, echo: Echo) -> Result<(Lines, 
     Ok((Lines { queue, restore: restore.of_editor(shown, redraw) }, show))
 }
 
-/// Returns `false` when no more is to be read: nobody takes it, or the person leaves and should see
-/// no other prompt.
+/// Returns `false` when no more should be read: nobody receives it, or the user leaves and should
+/// see no further prompt.
 fn hand_over(entered: &str, sender: &mpsc::Sender<io::Result<Typed>>) -> bool {
     let is_pasted = entered.contains('\n');
     for line in entered.split('\n') {
@@ -98,8 +98,8 @@ fn erase(prompt: &str, entered: &str) {
     let _ = write!(out, "\x1b[{rows}A\r\x1b[J").and_then(|()| out.flush());
 }
 
-/// Returns how many rows of the screen a prompt and what was entered fill. A full row has the
-/// cursor on the next one.
+/// Returns how many rows of the screen a prompt and what was entered fill. After a full row the
+/// cursor is on the next one.
 fn rows(prompt: &str, entered: &str, width: usize) -> usize {
     let wide = |line: &str| columns(&line.replace('\t', "        "));
     let mut first = columns(prompt);
@@ -122,8 +122,8 @@ const fn width() -> usize {
     80
 }
 
-/// Closed from the moment in which a line is accepted until it is removed from the screen: a line
-/// of others that is shown in between would be removed instead.
+/// Closed from the moment a line is accepted until it is removed from the screen: a line of others
+/// that is shown in between would be removed instead.
 #[derive(Debug, Default)]
 struct Gate {
     is_closed: Mutex<bool>,

@@ -35,7 +35,7 @@ pub(crate) fn interrupt() {
     CTRL_C_TYPED.notify_one();
 }
 
-/// The first error of showing a line; a reader that is gone is none.
+/// The first error of showing a line; a reader that has gone is not an error.
 static SHOW_ERROR: OnceLock<io::Error> = OnceLock::new();
 
 /// Returns why lines could not be shown, if some could not.
@@ -90,12 +90,12 @@ impl SharedShow {
     }
 
     pub(crate) fn put(&self, line: impl Into<Line>) {
-        // A line is shown or not, so a poisoned lock leaves no partial state.
+        // A line is either shown or not, so a poisoned lock leaves no partial state.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)(line.into());
     }
 }
 
-/// Reads standard input: with a prompt and line editing at a terminal, as it is otherwise.
+/// Reads standard input: with a prompt and line editing at a terminal, otherwise unchanged.
 pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure> {
     read_lines_of(prompt, LineLimit::default())
 }
@@ -105,7 +105,8 @@ pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure>
 pub(crate) struct LineLimit {
     pub(crate) len: usize,
     pub(crate) why: &'static str,
-    /// A longer line is cut to a byte more, and not an error: whoever takes it refuses it alone.
+    /// A longer line is cut one byte above the limit and is not an error: the receiver refuses only
+    /// that line.
     pub(crate) is_cut: bool,
 }
 
@@ -128,7 +129,7 @@ pub(crate) fn read_lines_of(
     }
     let queue = read_input(limit);
     let (show, shown) = show_in_background(|line| {
-        // The reader of our output may be gone; the chat goes on.
+        // The reader of our output may be gone; the chat continues.
         if let Err(e) = writeln!(io::stdout().lock(), "{line}")
             && e.kind() != io::ErrorKind::BrokenPipe
         {
@@ -138,13 +139,13 @@ pub(crate) fn read_lines_of(
     Ok((Lines { queue, restore: Restore::nothing(Some(shown)) }, show))
 }
 
-/// Like [`read_lines`], for a conversation in which the caller shows what is typed, too.
+/// Like [`read_lines`], for a conversation in which the caller also shows what is typed.
 pub(crate) fn read_conversation(prompt: &'static str) -> Result<(Lines, Show), Failure> {
     converse(prompt).map_or_else(|| read_lines(prompt), Ok)
 }
 
-/// Reads the lines of a conversation at a terminal, or returns `None` where there is none that is
-/// able to. What is typed is shown by the caller.
+/// Reads the lines of a conversation at a terminal, or returns `None` if there is no suitable
+/// terminal. The caller shows what is typed.
 pub(crate) fn converse(prompt: &'static str) -> Option<(Lines, Show)> {
     if !is_interactive() {
         return None;
@@ -160,7 +161,7 @@ pub(crate) fn read_input(limit: LineLimit) -> Queue {
 }
 
 /// Writes lines to standard output, and returns when they are written. The reader may be gone; that
-/// is no error, and the command goes on.
+/// is not an error, and the command continues.
 pub(crate) async fn write_lines(lines: String) {
     let written = tokio::task::spawn_blocking(move || {
         let mut out = io::stdout().lock();
@@ -272,7 +273,7 @@ pub(crate) async fn ask(question: &str, ending: &mut Ending) -> Result<String, F
     }
 }
 
-/// Returns how many columns standard output has, if it is a terminal that says it.
+/// Returns how many columns standard output has, if it is a terminal that reports it.
 pub(crate) fn columns() -> Option<usize> {
     #[cfg(unix)]
     let columns = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
@@ -371,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_cut_takes_nothing_from_the_next_one() {
+    fn a_truncated_line_does_not_affect_the_next_one() {
         let mut input = &[b"x".repeat(5_000).as_slice(), b"\nnext\n"].concat()[..];
         let limit = LineLimit { is_cut: true, ..LIMIT };
         assert_eq!(next_line(&mut input, limit).unwrap().map(|line| line.len()), Some(1_001));

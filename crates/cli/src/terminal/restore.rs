@@ -1,4 +1,4 @@
-//! Gives the terminal back as it was.
+//! Restores the terminal.
 
 use std::{
     fs::File,
@@ -44,8 +44,8 @@ impl Restore {
         Self::nothing(None)
     }
 
-    /// Restores the terminal, which is about to ask `question` and to hide the answer. Until then,
-    /// it asks and hides again when the process is continued.
+    /// Restores the terminal, which is about to ask `question` and hide the answer. Until then, it
+    /// asks and hides again when the process is continued.
     #[cfg(unix)]
     pub(super) fn of_secret(question: &str) -> Self {
         use super::resume::{Resume, controlling};
@@ -108,8 +108,8 @@ impl Drop for Restore {
         drop(self.resume.take());
         #[cfg(unix)]
         if let Some(Saved { terminal, modes }) = &self.terminal {
-            // A thread may still edit a line, and would change the modes once more. It is left with
-            // nothing to read, and nothing to change.
+            // A thread may still edit a line, and would change the modes again. It is left with
+            // nothing to read and nothing to change.
             if self.is_edited
                 && let Ok(nothing) = File::open("/dev/null")
             {

@@ -1,4 +1,4 @@
-//! Modes of the terminal after a stop: the shell leaves its own when it continues the command.
+//! Terminal modes after a stop: the shell sets its own when it continues the command.
 
 use std::{
     fs::File,
@@ -19,12 +19,12 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// Puts modes back and redraws whenever the process is continued, until this is dropped.
+/// Restores modes and redraws whenever the process is continued, until this is dropped.
 pub(super) struct Resume(AbortHandle);
 
 impl Resume {
-    /// Watches over a terminal whose modes are made by `modes`. `redraw` may wait, so it has a
-    /// thread of its own.
+    /// Watches a terminal whose modes are set by `modes`. `redraw` may block, so it has its own
+    /// thread.
     pub(super) fn watch(
         terminal: impl AsFd + Send + 'static,
         modes: fn(Termios) -> Termios,
@@ -38,8 +38,8 @@ impl Resume {
                 if is_in_background(&terminal) {
                     continue;
                 }
-                // A terminal that fails has hung up, and the reader finds that out. A redraw that
-                // is due already is enough.
+                // A terminal that fails has hung up, which the reader will notice. One pending
+                // redraw is enough.
                 let _ = change(&terminal, modes);
                 let _ = sender.try_send(());
             }
@@ -76,8 +76,8 @@ impl Drop for Resume {
     }
 }
 
-/// Returns `true` if changing the terminal would stop the process once more. A terminal that does
-/// not control the process has no background.
+/// Returns `true` if changing the terminal would stop the process again. A terminal that does not
+/// control the process has no background.
 fn is_in_background(terminal: impl AsFd) -> bool {
     tcgetpgrp(terminal).is_ok_and(|group| group != getpgrp())
 }

@@ -1,11 +1,11 @@
-//! What is said about what a chat keeps, its page and codes, and lines that did not arrive.
+//! Texts about what a chat stores, its page and codes, and lines that did not arrive.
 
 use hikyaku_chat::words::Language;
 
 use super::{Shown, english, japanese};
 use crate::language::language;
 
-/// A sentence about what a chat keeps. `option` is that with which it keeps nothing.
+/// A text about what a chat stores. `option` is the one that disables it.
 #[derive(Clone, Copy)]
 pub(crate) enum Storage<'a> {
     NoHomeForOutbox,
@@ -19,7 +19,7 @@ pub(crate) enum Storage<'a> {
     PageKeyBroken(Shown<'a>),
 }
 
-/// A sentence about the page of a chat, and about codes to scan.
+/// A text about the page of a chat, and about codes to scan.
 #[derive(Clone, Copy)]
 pub(crate) enum Page<'a> {
     CannotListen(Shown<'a>, Shown<'a>),
@@ -33,7 +33,7 @@ pub(crate) enum Page<'a> {
     NarrowForCode { option: &'a str, needs: usize, has: usize },
 }
 
-/// A sentence about typed lines that are not known to have arrived.
+/// A text about typed lines that may not have arrived.
 #[derive(Clone, Copy)]
 pub(crate) enum Undelivered<'a> {
     Unconfirmed(usize),

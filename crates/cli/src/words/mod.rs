@@ -1,7 +1,7 @@
-//! What the command says to people, in their language.
+//! The command's texts for people, in their language.
 //!
-//! Each language is a module with a match over everything that is said, so that the compiler finds
-//! what a translation lacks. Option names, commands and what libraries report stay as they are.
+//! Each language is a module that matches every text, so that the compiler finds missing
+//! translations. Option names, commands and error texts of libraries are not translated.
 
 use std::fmt::Display;
 
@@ -45,7 +45,7 @@ mod tests;
 
 type Shown<'a> = &'a dyn Display;
 
-/// A sentence about rooms: where they are, and how others join.
+/// Texts about rooms: where they are, and how others join.
 #[derive(Clone, Copy)]
 pub(crate) enum Rooms<'a> {
     // Where a host is, and how others join.
@@ -82,7 +82,7 @@ pub(crate) enum Rooms<'a> {
     NotFoundNorAddress(&'a str, Shown<'a>),
 }
 
-/// A sentence about a member: its name and key, and what becomes of what is typed.
+/// Texts about a member: its name and key, and what happens to typed lines.
 #[derive(Clone, Copy)]
 pub(crate) enum Member<'a> {
     // Who is who.
@@ -91,7 +91,7 @@ pub(crate) enum Member<'a> {
     FirstContact { who: Shown<'a>, key: Shown<'a>, file: Shown<'a> },
     FirstContactFound { who: Shown<'a>, key: Shown<'a>, file: Shown<'a>, name: &'a str },
 
-    // What becomes of typed lines.
+    // What happens to typed lines.
     NotAnsweringYet(Shown<'a>),
     Interrupted,
     LateLines(usize),
@@ -103,7 +103,7 @@ pub(crate) enum Member<'a> {
     ChatGone(Shown<'a>),
 }
 
-/// A sentence about a peer to which there is no connection, or no longer one.
+/// Texts about a peer without a connection.
 #[derive(Clone, Copy)]
 pub(crate) enum Peer<'a> {
     NoAnswer(Shown<'a>, &'a str),

@@ -1,4 +1,4 @@
-//! What is said about datagrams that were dropped, and about dialects that do not fit.
+//! Texts about dropped datagrams, and about dialects that do not match.
 
 use hikyaku::{Discard, dialect::Dialect};
 use hikyaku_chat::words::Language;
@@ -7,7 +7,7 @@ use hikyaku_plain::DropReason;
 use super::{Shown, english, japanese};
 use crate::language::language;
 
-/// A sentence about what was dropped.
+/// A text about dropped datagrams.
 #[derive(Clone, Copy)]
 pub(crate) enum Dropped<'a> {
     Counts(&'a [String]),
@@ -21,7 +21,7 @@ pub(crate) enum Dropped<'a> {
     MoreLines(u64),
 }
 
-/// A sentence about two sides that do not speak the same dialect.
+/// A text about two sides that speak different dialects.
 #[derive(Clone, Copy)]
 pub(crate) enum Mismatch<'a> {
     /// At a listener.

@@ -9,7 +9,7 @@ fn is_japanese(text: &str) -> bool {
     text.chars().any(|c| ('\u{3040}'..='\u{30ff}').contains(&c))
 }
 
-/// Checks that a sentence says the same in both languages, as far as a test can see.
+/// Checks that a text says the same in both languages, as far as a test can see.
 #[track_caller]
 fn check(said: impl Fn(Language) -> String, quoted: &[&str]) {
     let (english, japanese) = (said(Language::English), said(Language::Japanese));

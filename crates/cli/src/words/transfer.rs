@@ -1,11 +1,11 @@
-//! What `send`, `listen`, `ping` and `keygen` say.
+//! Texts of `send`, `listen`, `ping` and `keygen`.
 
 use hikyaku_chat::words::Language;
 
 use super::{Shown, english, japanese};
 use crate::language::language;
 
-/// A sentence of a listener.
+/// A text of a listener.
 #[derive(Clone, Copy)]
 pub(crate) enum Listener<'a> {
     Key(Shown<'a>),
@@ -34,7 +34,7 @@ pub(crate) enum Listener<'a> {
     StoppedAtOnce,
 }
 
-/// What is known of something that was sent.
+/// The state of something that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Written,
@@ -42,14 +42,14 @@ pub(crate) enum Verb {
     Sent,
 }
 
-/// Messages or a stream, as a sentence counts them.
+/// Messages or a stream, as a text counts them.
 #[derive(Clone, Copy)]
 pub(crate) enum Much<'a> {
     Messages(u64),
     Bytes(&'a str),
 }
 
-/// A sentence of a sender.
+/// A text of a sender.
 #[derive(Clone, Copy)]
 pub(crate) enum Sender<'a> {
     NothingSent,
@@ -60,7 +60,7 @@ pub(crate) enum Sender<'a> {
     InterruptedAfter(Verb, u64),
 }
 
-/// A sentence about what was sent: what became of it.
+/// A text about the outcome of what was sent.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome<'a> {
     Done { verb: Verb, much: Much<'a>, by: Shown<'a> },
@@ -73,7 +73,7 @@ pub(crate) enum Outcome<'a> {
     AndMore(u64),
 }
 
-/// A sentence about what was sent: what is missing.
+/// A text about what is missing.
 #[derive(Clone, Copy)]
 pub(crate) enum Shortfall<'a> {
     TooLarge(u64),
@@ -97,7 +97,7 @@ pub(crate) enum Shortfall<'a> {
     Nameless,
 }
 
-/// A sentence about messages that are sent as datagrams.
+/// A text about messages that are sent as datagrams.
 #[derive(Clone, Copy)]
 pub(crate) enum Datagram<'a> {
     Message(u64, &'a str),
@@ -113,7 +113,7 @@ pub(crate) enum Datagram<'a> {
     FewReplies { target: Shown<'a>, came: u64, count: u64, time: &'a str },
 }
 
-/// A sentence of `ping`.
+/// A text of `ping`.
 #[derive(Clone, Copy)]
 pub(crate) enum Pinged<'a> {
     Peer(Shown<'a>, Shown<'a>),
@@ -124,7 +124,7 @@ pub(crate) enum Pinged<'a> {
     NoAnswer(Shown<'a>),
 }
 
-/// A sentence about keys and the files that hold them.
+/// A text about keys and the files that contain them.
 #[derive(Clone, Copy)]
 pub(crate) enum KeyNews<'a> {
     Shared(Shown<'a>),

@@ -133,7 +133,7 @@ fn encrypted_lines_arrive_unaltered_and_first_arrivals_keep_their_order() {
 }
 
 #[test]
-fn a_message_that_nobody_acknowledges_is_named_with_its_address_and_those_left() {
+fn an_unacknowledged_message_is_named_with_its_address_and_the_rest() {
     let silent = stranger();
     let to = address_of(&silent);
     let sent = send(&["--ack", "--timeout", "5ms", "--retries", "2", &to, "one", "two", "three"]);
@@ -176,7 +176,7 @@ fn a_late_ack_is_not_taken_for_that_of_the_next_message() {
         while text == b"one" {
             (text, from) = hear(&server);
         }
-        // The first message's acknowledgement comes again; the second one's never comes.
+        // The first message's acknowledgement arrives again; the second one's never arrives.
         server.send_to(b"ACK", first).expect("loopback takes it");
         (server, first, from)
     });
@@ -187,7 +187,7 @@ fn a_late_ack_is_not_taken_for_that_of_the_next_message() {
 }
 
 #[test]
-fn only_the_text_asked_for_acknowledges() {
+fn only_the_requested_text_acknowledges() {
     let server = stranger();
     let to = address_of(&server);
     let answering = thread::spawn(move || {
@@ -207,7 +207,7 @@ fn only_the_text_asked_for_acknowledges() {
 }
 
 #[test]
-fn a_listener_acknowledges_with_the_text_asked_for() {
+fn a_listener_acknowledges_with_the_requested_text() {
     let listener = listen(&["--ack", "--ack-text", "thanks"]);
     let client = stranger();
     client.send_to(b"x", listener.address).expect("loopback takes it");
@@ -230,7 +230,7 @@ fn an_acknowledgement_is_neither_acknowledged_nor_a_message() {
 }
 
 #[test]
-fn a_listener_that_comes_late_is_reported_unreachable_then_reached() {
+fn a_listener_that_starts_late_is_reported_unreachable_then_reached() {
     // A connected socket keeps the port, and what we send there is refused.
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     taken.connect("127.0.0.1:9").expect("loopback is there");

@@ -1,4 +1,4 @@
-//! Encrypted and signed datagrams: what is accepted, what is dropped, and that nobody gets an
+//! Encrypted and signed datagrams: which are accepted, which are dropped, and that nobody gets an
 //! answer.
 
 use std::{fs, net::UdpSocket, os::unix::fs::PermissionsExt as _};
@@ -79,7 +79,7 @@ fn an_acknowledgement_without_the_key_does_not_count() {
 }
 
 #[test]
-fn a_token_older_than_asked_for_is_stale() {
+fn a_token_older_than_max_age_is_stale() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let listener = listen(&["--fernet", &key, "--max-age", "5s", "--format", "raw"]);
@@ -103,7 +103,7 @@ fn without_max_age_an_old_token_is_accepted() {
 }
 
 #[test]
-fn a_shared_key_that_others_can_read_is_warned_of_and_works() {
+fn a_shared_key_that_others_can_read_causes_a_warning_and_works() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("the file is ours");
@@ -116,7 +116,7 @@ fn a_shared_key_that_others_can_read_is_warned_of_and_works() {
 }
 
 #[test]
-fn a_known_signer_is_accepted_and_a_stranger_is_counted_and_never_answered() {
+fn a_known_signer_is_accepted_and_an_unknown_one_never_answered() {
     let folder = folder();
     let (alice, eve) =
         (keys::identity(folder.path(), "alice"), keys::identity(folder.path(), "eve"));
@@ -211,7 +211,7 @@ fn a_signature_from_the_future_is_stale() {
 }
 
 #[test]
-fn signed_then_encrypted_both_are_asked_for() {
+fn signed_and_encrypted_both_are_required() {
     let folder = folder();
     let alice = keys::identity(folder.path(), "alice");
     let key = keys::shared(folder.path(), "key");

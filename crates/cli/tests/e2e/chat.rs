@@ -25,7 +25,7 @@ fn two_clients_hear_each_other_with_name_and_stamp() {
 }
 
 #[test]
-fn one_s_own_lines_do_not_come_back() {
+fn own_lines_are_not_echoed() {
     let room = room(&[]);
     let ben = Plain::join(&room, "ben");
     let mut ana = join_room(&room, "ana", &[]);
@@ -144,7 +144,7 @@ fn the_host_takes_part() {
 }
 
 #[test]
-fn the_host_s_q_ends_the_room() {
+fn the_hosts_q_ends_the_room() {
     let mut room = hosted(&[]);
     let ben = Plain::join(&room, "ben");
     room.process.type_line("q");
@@ -153,7 +153,7 @@ fn the_host_s_q_ends_the_room() {
 }
 
 #[test]
-fn the_end_of_the_host_s_input_ends_the_room_after_its_last_line() {
+fn the_end_of_the_hosts_input_ends_the_room_after_its_last_line() {
     let mut room = hosted(&[]);
     let ben = Plain::join(&room, "ben");
     room.process.type_all(b"last words");

@@ -47,7 +47,7 @@ fn members_hear_each_other_by_name_until_they_leave() {
 }
 
 #[test]
-fn everything_sent_before_a_goodbye_is_delivered() {
+fn everything_sent_before_a_close_is_delivered() {
     let folder = folder();
     let own = own(&folder, "own");
     let room = room_of(&own, &[]);
@@ -135,7 +135,7 @@ fn a_datagram_without_an_association_is_ignored() {
 }
 
 #[test]
-fn a_shared_key_does_and_keys_still_name_members() {
+fn a_shared_key_suffices_and_keys_still_name_members() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let ana = keys::identity(folder.path(), "ana");
@@ -148,7 +148,7 @@ fn a_shared_key_does_and_keys_still_name_members() {
 }
 
 #[test]
-fn members_talk_through_a_network_that_loses() {
+fn members_talk_through_a_lossy_network() {
     let folder = folder();
     let own = own(&folder, "own");
     let room = room_of(&own, &[]);

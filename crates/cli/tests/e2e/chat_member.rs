@@ -1,4 +1,4 @@
-//! Members of a native chat: what they type is kept, sent once, and seen to arrive.
+//! Members of a native chat: their lines are stored, sent once, and seen to arrive.
 
 use std::{net::UdpSocket, thread, time::Instant};
 
@@ -49,7 +49,7 @@ fn states(output: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_own_message_is_printed_again_whenever_it_gets_further() {
+fn an_own_message_is_printed_again_at_each_stage() {
     let (home, bens) = (Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let ben = join_chat(&bens, &host, "ben");
@@ -68,7 +68,7 @@ fn an_own_message_is_printed_again_whenever_it_gets_further() {
 }
 
 #[test]
-fn what_a_killed_client_had_typed_is_sent_once_when_it_comes_again() {
+fn lines_of_a_killed_client_are_sent_once_when_it_returns() {
     let (home, anas, bens) = (Home::new(), Home::new(), Home::new());
     let first = host(&home, "127.0.0.1:0");
     let to = first.to();
@@ -100,7 +100,7 @@ fn what_a_killed_client_had_typed_is_sent_once_when_it_comes_again() {
 }
 
 #[test]
-fn what_is_not_stored_at_the_end_is_named_and_sent_the_next_time() {
+fn lines_not_stored_at_the_end_are_named_and_sent_the_next_time() {
     let (home, anas) = (Home::new(), Home::new());
     let first = host(&home, "127.0.0.1:0");
     let to = first.to();
@@ -119,7 +119,7 @@ fn what_is_not_stored_at_the_end_is_named_and_sent_the_next_time() {
 }
 
 #[test]
-fn whoever_keeps_nothing_is_told_what_is_lost() {
+fn a_client_without_an_outbox_reports_lost_lines() {
     let (home, anas) = (Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let mut ana = join(&anas, &host, "ana", &["--no-outbox"]);
@@ -135,7 +135,7 @@ fn whoever_keeps_nothing_is_told_what_is_lost() {
 }
 
 #[test]
-fn rooms_whispers_and_lines_with_a_slash() {
+fn rooms_whispers_and_lines_with_a_slash_work() {
     let (home, bens) = (Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let mut ben = join_chat(&bens, &host, "ben b.");
@@ -158,7 +158,7 @@ fn rooms_whispers_and_lines_with_a_slash() {
 }
 
 #[test]
-fn hostile_lines_command_no_terminal_and_the_others_go_on() {
+fn hostile_lines_cannot_control_a_terminal_or_stop_the_chat() {
     let (home, eves, bens) = (Home::new(), Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let mut ben = join_chat(&bens, &host, "ben");
@@ -184,7 +184,7 @@ fn hostile_lines_command_no_terminal_and_the_others_go_on() {
 }
 
 #[test]
-fn a_program_gets_the_text_as_it_was_typed_and_no_terminal_obeys_it() {
+fn a_program_gets_the_typed_text_and_no_terminal_obeys_it() {
     let (home, bens) = (Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let ben = join(&bens, &host, "ben", &["--json"]);
@@ -211,7 +211,7 @@ fn lines_after_the_one_that_leaves_are_counted() {
 }
 
 #[test]
-fn a_second_terminal_of_a_key_learns_that_it_has_the_name_of_the_first() {
+fn a_second_terminal_of_a_key_reports_that_it_has_the_name_of_the_first() {
     let home = Home::new();
     let host = host(&home, "127.0.0.1:0");
     let ana = join_chat(&home, &host, "ana");
@@ -222,7 +222,7 @@ fn a_second_terminal_of_a_key_learns_that_it_has_the_name_of_the_first() {
 }
 
 #[test]
-fn who_leaves_a_host_that_is_gone_waits_only_for_lines_and_learns_for_which() {
+fn leaving_a_host_that_is_gone_waits_only_for_lines_and_names_them() {
     let (home, anas) = (Home::new(), Home::new());
     for (line, waits) in [("/who", false), ("kept", true)] {
         let host = host(&home, "127.0.0.1:0");
@@ -241,7 +241,7 @@ fn who_leaves_a_host_that_is_gone_waits_only_for_lines_and_learns_for_which() {
 }
 
 #[test]
-fn a_pipe_to_a_host_that_is_not_there_or_not_the_right_one_learns_what_was_not_sent() {
+fn a_pipe_to_a_missing_or_wrong_host_reports_what_was_not_sent() {
     let (home, anas) = (Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let to = host.to();
@@ -261,7 +261,7 @@ fn an_invite_with_a_shared_key_needs_the_key_before_anything_is_printed() {
 }
 
 #[test]
-fn a_pasted_block_is_text_even_where_it_holds_a_command() {
+fn a_pasted_block_is_text_even_if_it_contains_a_command() {
     let (home, bens) = (Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let ben = join_chat(&bens, &host, "ben");
@@ -276,7 +276,7 @@ fn a_pasted_block_is_text_even_where_it_holds_a_command() {
 }
 
 #[test]
-fn the_terminal_is_as_before_after_a_signal_and_after_keys_in_the_last_seconds() {
+fn the_terminal_is_restored_after_a_signal_and_after_late_keys() {
     let (home, anas) = (Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let ana = sit_down(&anas, &host, "ana");
@@ -303,7 +303,7 @@ fn the_terminal_is_as_before_after_a_signal_and_after_keys_in_the_last_seconds()
 }
 
 #[test]
-fn a_name_that_is_not_found_is_looked_for_in_two_ways_and_both_are_named() {
+fn a_name_that_is_not_found_is_searched_in_two_ways_and_both_are_named() {
     let home = Home::new();
     let ended = home.run(&["chat", "join", "no-such-name-anywhere"], b"hello\n");
     assert_eq!(ended.code, Some(1), "{ended:?}");

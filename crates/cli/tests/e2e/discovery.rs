@@ -131,7 +131,7 @@ fn is_greeting(line: &str) -> bool {
 }
 
 #[test]
-fn a_chat_without_an_address_joins_the_room_of_the_network_and_names_the_key_it_trusts() {
+fn a_chat_without_an_address_joins_the_local_room_and_names_its_key() {
     let Some(lan) = Lan::new() else { return };
     let (hana, ben) = (Home::new(), Home::new());
     let (host, key) = lan.host(0, &hana, &["--name", "hana"]);
@@ -139,7 +139,7 @@ fn a_chat_without_an_address_joins_the_room_of_the_network_and_names_the_key_it_
     assert_eq!((&found["name"], &found["key"]), (&"hana".into(), &key.as_str().into()));
     assert_eq!(found["addresses"][0], "192.0.2.1:12345", "{found}");
 
-    // The first time it says which key it trusts; the second time it knows it.
+    // The first time it reports which key it trusts; the second time it knows the key.
     for (args, is_first) in [
         (&["chat", "--name", "ben"][..], true),
         (&["chat", "join", "--name", "ben"], false),
@@ -156,7 +156,7 @@ fn a_chat_without_an_address_joins_the_room_of_the_network_and_names_the_key_it_
     host.interrupt();
     host.end();
 
-    // Another host by the same name is not the one that is known, and hears nothing.
+    // Another host with the same name is not the known one, and receives nothing.
     let eve = Home::new();
     let (host, _) = lan.host(0, &eve, &["--name", "hana"]);
     lan.finds(1, &ben, 1);
@@ -171,7 +171,7 @@ fn a_chat_without_an_address_joins_the_room_of_the_network_and_names_the_key_it_
 }
 
 #[test]
-fn an_invite_needs_no_first_contact_and_brings_the_shared_key() {
+fn an_invite_needs_no_first_contact_and_contains_the_shared_key() {
     let Some(lan) = Lan::new() else { return };
     let (hana, ben) = (Home::new(), Home::new());
     let secret = hana.file("secret");
@@ -194,7 +194,7 @@ fn an_invite_needs_no_first_contact_and_brings_the_shared_key() {
     host.interrupt();
     host.end();
 
-    // At the same address with another key is somebody else.
+    // A host at the same address with another key is somebody else.
     let eve = Home::new();
     let (_host, other) = lan.host(0, &eve, &["--shared-key", &secret]);
     let ended = lan.run(1, &ben, &["chat", "join", "--name", "ben", &invite]);
@@ -228,7 +228,7 @@ fn of_several_rooms_one_is_chosen() {
 }
 
 #[test]
-fn what_an_open_room_is_about_is_found_and_what_a_closed_one_is_about_is_not() {
+fn the_title_of_an_open_room_is_announced_and_that_of_a_closed_one_is_not() {
     let Some(lan) = Lan::new() else { return };
     let (hana, ito, ben) = (Home::new(), Home::new(), Home::new());
     ben.run(&["keygen"], b"");
@@ -257,7 +257,7 @@ fn what_an_open_room_is_about_is_found_and_what_a_closed_one_is_about_is_not() {
 }
 
 #[test]
-fn two_who_open_a_room_in_the_same_moment_are_in_one() {
+fn two_rooms_opened_at_the_same_moment_become_one() {
     let Some(lan) = Lan::new() else { return };
     let (hana, ben) = (Home::new(), Home::new());
     let mut hana = lan.start(0, &hana, &["chat", "--name", "hana"]);
@@ -273,7 +273,7 @@ fn two_who_open_a_room_in_the_same_moment_are_in_one() {
 }
 
 #[test]
-fn where_there_is_no_room_one_is_opened_and_the_next_one_joins_it() {
+fn the_first_chat_opens_a_room_and_the_next_one_joins_it() {
     let Some(lan) = Lan::new() else { return };
     let (hana, ben) = (Home::new(), Home::new());
     let none = lan.run(1, &ben, &["chat", "find"]);
@@ -294,7 +294,7 @@ fn where_there_is_no_room_one_is_opened_and_the_next_one_joins_it() {
 }
 
 #[test]
-fn a_room_is_found_by_mdns_alone_where_another_program_has_the_port_of_searches() {
+fn a_room_is_found_by_mdns_if_another_program_has_the_search_port() {
     let Some(lan) = Lan::new() else { return };
     let (hana, ben) = (Home::new(), Home::new());
     let other = lan.start(0, &hana, &["listen", "--plain", ":12346"]);

@@ -30,7 +30,7 @@ fn plain_datagrams_at_a_native_listener_are_reported_once() {
         assert_eq!(send(&[&listener.to(), text]).code, Some(0));
     }
     says(&listener.process, &["127.0.0.1", "plain datagrams", "`hikyaku listen --plain`"]);
-    // It goes on, and receives messages of its own dialect.
+    // It continues, and receives messages of its own dialect.
     assert_eq!(home.send(&[&listener.to(), "native"]).code, Some(0));
     let ended = listener.interrupt();
     assert_eq!(times(&ended.err, "plain datagrams"), 1, "{}", ended.err);
@@ -138,7 +138,7 @@ fn an_unencrypted_message_for_an_encrypted_listener_is_explained_there_only() {
 }
 
 #[test]
-fn native_and_dtls_packets_are_no_lines_of_a_plain_chat() {
+fn native_and_dtls_packets_are_not_lines_of_a_plain_chat() {
     let mut room = hosted(&[]);
     let ben = Plain::join(&room, "ben");
     let home = Home::new();
@@ -215,7 +215,7 @@ fn nothing_typed_reaches_a_silent_program_without_foreign() {
 }
 
 #[test]
-fn a_key_other_than_the_room_s_is_explained() {
+fn a_key_other_than_the_rooms_is_explained() {
     let folder = folder();
     let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
     let room = room(&["--fernet", &key]);
@@ -241,7 +241,7 @@ fn a_key_for_a_room_without_one_is_explained() {
 }
 
 #[test]
-fn joining_what_is_native_by_plain_is_explained() {
+fn joining_a_native_room_with_plain_is_explained() {
     let listener = Home::new().listen(&[]);
     let mut eve = join(listener.address, "eve", &[]);
     eve.type_line("hello");
@@ -265,7 +265,7 @@ fn two_listeners_connected_by_a_forged_datagram_fall_silent() {
 }
 
 #[test]
-fn only_so_many_senders_of_another_dialect_are_named() {
+fn a_bounded_number_of_senders_of_another_dialect_is_named() {
     let home = Home::new();
     let listener = home.listen(&[]);
     let program = stranger();
@@ -301,7 +301,7 @@ fn a_server_that_acknowledges_with_another_word_is_noticed() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_closed_port_is_tried_for_ten_seconds_unless_told_otherwise() {
+fn a_closed_port_is_tried_for_ten_seconds_by_default() {
     let gone = address_of(&stranger());
     let began = std::time::Instant::now();
     let sent = send(&["--ack", &gone, "hello"]);
@@ -315,7 +315,7 @@ fn a_closed_port_is_tried_for_ten_seconds_unless_told_otherwise() {
 }
 
 #[test]
-fn a_key_other_than_the_listener_s_is_explained_with_ack() {
+fn a_key_other_than_the_listeners_is_explained_with_ack() {
     let folder = folder();
     let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
     let listener = listen(&["--ack", "--fernet", &key]);
@@ -400,7 +400,7 @@ fn a_single_try_announces_no_other() {
 }
 
 #[test]
-fn a_signer_at_an_unarmoured_room_learns_that_it_accepts_plain_datagrams() {
+fn a_signer_at_an_unarmoured_room_is_notified_that_it_accepts_plain_datagrams() {
     let folder = folder();
     let ana = keys::identity(folder.path(), "ana");
     let room = room(&[]);

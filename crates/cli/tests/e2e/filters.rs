@@ -73,7 +73,7 @@ fn verbose_reports_the_reason_and_the_sender() {
 }
 
 #[test]
-fn the_denied_are_never_answered() {
+fn denied_senders_are_never_answered() {
     let denied = UdpSocket::bind("127.0.0.2:0").expect("all of 127/8 is loopback");
     let listener = listen(&["--deny", "127.0.0.2", "--ack", "--echo", "--format", "raw"]);
     denied.send_to(b"x", listener.address).expect("loopback takes it");

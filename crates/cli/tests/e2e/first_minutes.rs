@@ -115,7 +115,7 @@ fn a_number_of_replies_ends_the_waiting() {
 }
 
 #[test]
-fn keys_that_are_let_in_are_called_by_their_comments() {
+fn allowed_keys_are_shown_by_their_comments() {
     let (home, alice) = (Home::new(), Home::new());
     let key = alice.file("key");
     assert_eq!(alice.run(&["keygen", &key, "--comment", "alice at home"], b"").code, Some(0));

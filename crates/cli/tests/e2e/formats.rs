@@ -82,7 +82,7 @@ fn json_has_sender_destination_length_and_content() {
 }
 
 #[test]
-fn json_gives_what_is_not_utf_8_in_base64() {
+fn json_encodes_text_that_is_not_utf_8_as_base64() {
     let (line, _) = printed_text(&["--format", "json"], &[0xff, 0, b'a']);
     let object = json(&line);
     assert_eq!((&object["base64"], &object["bytes"]), (&"/wBh".into(), &3.into()));
@@ -101,7 +101,7 @@ fn json_names_the_signer_by_fingerprint() {
 }
 
 #[test]
-fn json_names_the_address_that_was_written_to() {
+fn json_names_the_destination_address() {
     if !has_ipv6() {
         return;
     }
@@ -166,7 +166,7 @@ fn the_largest_datagram_is_printed_whole() {
 }
 
 #[test]
-fn replies_are_printed_in_the_format_asked_for() {
+fn replies_are_printed_in_the_requested_format() {
     let listener = listen(&["--echo"]);
     let to = listener.to();
     let sent = send(&["--reply=100ms", "--format", "json", &to, "one", "two"]);

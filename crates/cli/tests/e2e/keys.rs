@@ -13,7 +13,7 @@ fn mode(path: impl AsRef<Path>) -> u32 {
 }
 
 #[test]
-fn a_private_key_is_its_owner_s_alone() {
+fn a_private_key_is_readable_only_by_its_owner() {
     let folder = folder();
     let pair = keys::identity(folder.path(), "id");
     assert_eq!(mode(&pair.private), 0o600);
@@ -48,7 +48,7 @@ fn key_shows_the_same_of_either_half() {
 }
 
 #[test]
-fn a_shared_key_is_32_bytes_in_a_file_of_its_owner_s() {
+fn a_shared_key_is_32_bytes_in_a_private_file() {
     let folder = folder();
     let file = keys::shared(folder.path(), "key");
     assert_eq!(mode(&file), 0o600);
@@ -199,7 +199,7 @@ fn keygen_does_not_replace_an_existing_public_half() {
 }
 
 #[test]
-fn keygen_names_a_folder_that_is_not_there() {
+fn keygen_names_a_missing_folder() {
     let folder = folder();
     let file = file_in(folder.path(), "no/such/key");
     let words: &[&str] = &[&file, "cannot write"];

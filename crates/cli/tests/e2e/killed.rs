@@ -1,8 +1,8 @@
 //! A chat whose host and members are killed at random moments, while they write.
 //!
-//! Everything is read from outside, as JSON: what an author has typed is *pending* when it is on
-//! their disk, and *stored* when it is on the host's. From then on it is there once, in one order
-//! for everybody, whoever is killed.
+//! Everything is read from outside, as JSON: an author's line is *pending* when it is on their
+//! disk, and *stored* when it is on the host's. From then on everybody has it once, in one order,
+//! whichever process is killed.
 //!
 //! `cargo xtask kill --times N` kills as often as asked.
 
@@ -31,7 +31,7 @@ const WRITERS: usize = 3;
 /// Pause between the lines of an author: below the rate that a host allows.
 const PACE: Duration = Duration::from_millis(25);
 
-/// Time in which everything has to have arrived at the end.
+/// Time in which everything must have arrived at the end.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
 /// A number from the environment.
@@ -39,7 +39,7 @@ fn setting(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Chance that can be repeated.
+/// Repeatable randomness.
 struct Dice(u64);
 
 impl Dice {
@@ -51,7 +51,7 @@ impl Dice {
     }
 }
 
-/// A host that is started again at the same address, with the same key and history.
+/// A host that is restarted at the same address, with the same key and history.
 struct Host {
     home: Home,
     listener: Option<Listener>,
@@ -74,7 +74,7 @@ impl Host {
         self.listener.as_ref().unwrap()
     }
 
-    /// Kills it, and starts it again when something was done meanwhile.
+    /// Kills it, and restarts it after the other processes have done something.
     fn kill(&mut self, meanwhile: impl FnOnce()) {
         let address = self.listener().to();
         kill(self.listener.take().unwrap().process);
@@ -102,7 +102,7 @@ struct Member {
     args: Vec<String>,
     process: Option<Process>,
     typed: u64,
-    /// What each process of it has written.
+    /// The output of each of its processes.
     runs: Vec<Vec<Value>>,
 }
 
@@ -133,7 +133,7 @@ impl Member {
         self.process().type_line(&line);
     }
 
-    /// Kills it and starts it again.
+    /// Kills and restarts it.
     fn kill(&mut self) {
         let process = self.process.take().unwrap();
         self.runs.push(kill(process));
@@ -161,7 +161,7 @@ fn text(object: &Value) -> &str {
     object["text"].as_str().unwrap()
 }
 
-/// Returns the messages of others that a process was sent as they were said.
+/// Returns the messages of others that a process received live.
 fn live(run: &[Value]) -> impl Iterator<Item = (u64, &str)> {
     let is_live = |object: &&Value| {
         object["kind"] == "said" && object["history"] != true && object["own"] != true
@@ -169,7 +169,7 @@ fn live(run: &[Value]) -> impl Iterator<Item = (u64, &str)> {
     run.iter().filter(is_live).map(|object| (object["seq"].as_u64().unwrap(), text(object)))
 }
 
-/// Kills whoever chance picks, so many times, while all write.
+/// Kills a random process, this many times, while all of them write.
 fn write_and_kill(host: &mut Host, writers: &mut [Member], kills: u64, dice: &mut Dice) {
     for _ in 0..kills {
         for _ in 0..1 + dice.below(16) {
@@ -180,7 +180,7 @@ fn write_and_kill(host: &mut Host, writers: &mut [Member], kills: u64, dice: &mu
         match dice.below(5) {
             0 | 1 => someone.kill(),
             2 | 3 => host.kill(|| {}),
-            // Whoever starts while the host is away waits for it.
+            // A client that starts while the host is away waits for it.
             _ => host.kill(|| someone.kill()),
         }
     }
@@ -189,7 +189,7 @@ fn write_and_kill(host: &mut Host, writers: &mut [Member], kills: u64, dice: &mu
 /// Waits until everybody has seen everything that was pending anywhere.
 fn settle(observer: &mut Member, writers: &mut [Member]) {
     let until = Instant::now() + SETTLED_WITHIN;
-    // A last line of each: what came before it is pending when it is stored.
+    // Each author writes a last line: earlier lines are pending when it is stored.
     let last: Vec<String> =
         writers.iter().map(|one| format!("{} {}", one.name, one.typed)).collect();
     writers.iter_mut().for_each(Member::write);
@@ -203,7 +203,7 @@ fn settle(observer: &mut Member, writers: &mut [Member]) {
     }
 }
 
-/// Everybody saw one order; what was pending or stored is in it once.
+/// Everybody saw one order; each pending or stored line is in it once.
 fn check(observer: &Member, writers: &[Member]) {
     let mut order = BTreeMap::new();
     let mut newest = 0;
@@ -243,7 +243,7 @@ fn check(observer: &Member, writers: &[Member]) {
 }
 
 #[test]
-fn whoever_is_killed_nothing_stored_is_lost_doubled_or_reordered() {
+fn stored_lines_survive_kills_once_and_in_order() {
     let mut dice = Dice(setting("HIKYAKU_SEED", 7).max(1));
     let mut host = Host::start();
     let mut observer = Member::join("observer", &host);
@@ -257,7 +257,7 @@ fn whoever_is_killed_nothing_stored_is_lost_doubled_or_reordered() {
 }
 
 #[test]
-fn who_starts_while_a_known_host_is_away_keeps_what_is_typed_and_sends_it_later() {
+fn a_client_started_while_its_host_is_away_sends_its_lines_later() {
     let mut host = Host::start();
     let mut ana = Member::join("ana", &host);
     host.kill(|| {

@@ -1,4 +1,4 @@
-//! Messages for people in their language; what programs read is English.
+//! Messages for people in their language; output for programs in English.
 
 use std::process::Command;
 

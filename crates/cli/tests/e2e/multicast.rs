@@ -144,7 +144,7 @@ fn an_ipv6_group_with_a_zone_is_reached() {
 }
 
 #[test]
-fn two_listeners_share_a_group_s_port_and_both_hear() {
+fn two_listeners_share_the_port_of_a_group_and_both_receive() {
     if !has_multicast_v4() {
         return;
     }
@@ -159,7 +159,7 @@ fn two_listeners_share_a_group_s_port_and_both_hear() {
 }
 
 #[test]
-fn a_group_s_member_acknowledges_from_its_own_address() {
+fn a_member_of_a_group_acknowledges_from_its_own_address() {
     if !has_multicast_v4() {
         return;
     }
@@ -171,7 +171,7 @@ fn a_group_s_member_acknowledges_from_its_own_address() {
 }
 
 #[test]
-fn a_broadcast_is_not_sent_unasked() {
+fn a_broadcast_is_not_sent_without_the_option() {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
     let to = format!("127.255.255.255:{}", socket.local_addr().expect("it is bound").port());
     let sent = send(&[&to, "x"]);

@@ -39,7 +39,7 @@ fn messages_arrive_with_their_sender_class_and_channel() {
 }
 
 #[test]
-fn every_class_is_spoken() {
+fn every_class_works() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "json"]);
     let to = listener.to();
@@ -312,7 +312,7 @@ fn options_of_the_other_dialect_name_their_replacement() {
 }
 
 #[test]
-fn options_that_mean_nothing_are_refused() {
+fn options_without_effect_are_refused() {
     let to = "127.0.0.1:9";
     refused(
         2,

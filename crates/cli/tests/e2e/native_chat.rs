@@ -72,7 +72,7 @@ fn the_host_of_a_native_chat_takes_part_and_a_pipe_is_sent_whole() {
 }
 
 #[test]
-fn a_program_that_speaks_plain_takes_part_by_another_door_and_is_marked() {
+fn a_plain_program_takes_part_through_another_listener_and_is_marked() {
     let home = Home::new();
     let room = native_room(&home, "127.0.0.1:0", &["--plain", "127.0.0.1:0"]);
     let line = room.process.err.line(|line| line.ends_with(" (--plain)"));
@@ -91,7 +91,7 @@ fn a_program_that_speaks_plain_takes_part_by_another_door_and_is_marked() {
 }
 
 #[test]
-fn a_host_with_another_key_is_refused_and_nothing_is_said_to_it() {
+fn a_host_with_another_key_is_refused_and_receives_nothing() {
     let (home, other, anas) = (Home::new(), Home::new(), Home::new());
     let room = native_room(&home, "127.0.0.1:0", &[]);
     let to = room.to();
@@ -107,7 +107,7 @@ fn a_host_with_another_key_is_refused_and_nothing_is_said_to_it() {
 }
 
 #[test]
-fn keys_decide_who_comes_in() {
+fn keys_decide_who_may_join() {
     let (home, friend, eve) = (Home::new(), Home::new(), Home::new());
     friend.run(&["keygen"], b"");
     let friends = format!("{}.pub", friend.key().display());
@@ -132,7 +132,7 @@ fn keys_decide_who_comes_in() {
 }
 
 #[test]
-fn the_wrong_dialect_is_named_with_the_command_that_works_and_nothing_typed_leaves() {
+fn the_wrong_dialect_is_named_with_the_right_command_and_nothing_is_sent() {
     let home = Home::new();
     let native = native_room(&home, "127.0.0.1:0", &[]);
     let to = native.to();
@@ -153,7 +153,7 @@ fn the_wrong_dialect_is_named_with_the_command_that_works_and_nothing_typed_leav
 }
 
 #[test]
-fn a_listener_that_is_no_chat_is_named() {
+fn a_listener_that_is_not_a_chat_is_reported() {
     let home = Home::new();
     let listener = home.listen(&[]);
     let ended = home.run(&["chat", "join", &listener.to()], b"hello\n");
@@ -163,7 +163,7 @@ fn a_listener_that_is_no_chat_is_named() {
 }
 
 #[test]
-fn what_is_typed_while_a_killed_host_is_away_is_said_once_when_it_is_back() {
+fn lines_typed_while_a_killed_host_is_away_are_sent_once_when_it_is_back() {
     let (home, anas, bens) = (Home::new(), Home::new(), Home::new());
     let room = native_room(&home, "127.0.0.1:0", &[]);
     let to = room.to();
@@ -171,7 +171,7 @@ fn what_is_typed_while_a_killed_host_is_away_is_said_once_when_it_is_back() {
     let mut ben = join_room(&bens, &room, "ben");
     ana.type_line("before");
     ben.out.line(|line| is_stamped(line, "ana: before"));
-    // Killed, without a word to anyone.
+    // Killed without notice.
     drop(room);
     ana.type_line("meanwhile");
     let _back = native_room(&home, &to, &[]);
@@ -185,7 +185,7 @@ fn what_is_typed_while_a_killed_host_is_away_is_said_once_when_it_is_back() {
     let text = ben.out.text();
     assert!(text.matches("ana: before").count() == 1, "{text}");
     assert!(text.matches("ana: meanwhile").count() <= 1, "{text}");
-    // Nothing is unconfirmed: the room that is back has all of it.
+    // Nothing is unconfirmed: the restarted room has all of it.
     leaves_well(ana);
     leaves_well(ben);
 }
@@ -230,7 +230,7 @@ fn a_chat_whose_lines_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn a_host_that_is_killed_has_what_was_stored_when_it_is_back() {
+fn a_killed_host_still_has_what_was_stored() {
     let (home, anas, bens) = (Home::new(), Home::new(), Home::new());
     let room = native_room(&home, "127.0.0.1:0", &[]);
     let to = room.to();
@@ -241,7 +241,7 @@ fn a_host_that_is_killed_has_what_was_stored_when_it_is_back() {
     }
     ana.out.line(|line| line.contains("line 59."));
     leaves_well(ana);
-    // Killed, without a word to anyone.
+    // Killed without notice.
     drop(room);
     let room = native_room(&home, &to, &["--json"]);
     let ben = join_room(&bens, &room, "ben");
@@ -261,7 +261,7 @@ fn a_host_that_is_killed_has_what_was_stored_when_it_is_back() {
 }
 
 #[test]
-fn an_owner_sends_a_member_away_for_good() {
+fn an_owner_bans_a_member() {
     let (home, olgas, eves) = (Home::new(), Home::new(), Home::new());
     olgas.run(&["keygen"], b"");
     let owners = format!("{}.pub", olgas.key().display());

@@ -63,7 +63,7 @@ fn several_files_arrive_whole_with_their_names_and_modes() {
 }
 
 #[test]
-fn a_file_that_is_there_is_never_replaced() {
+fn an_existing_file_is_never_replaced() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = saver(&bob, &[]);
     fs::write(bob.path().join("inbox/one"), "old").expect("it is ours");
@@ -167,7 +167,7 @@ fn incomplete_files_are_not_saved() {
     // Files with less or more data than announced.
     attack(&listener, &[offer("more", 3), data(b"more"), end()]);
     attack(&listener, &[offer("less", 5), data(b"less"), end()]);
-    // The listener goes on.
+    // The listener continues.
     let sent = alice.send(&["--file", &write(&alice, "good", b"good"), &listener.to()]);
     assert_eq!((sent.code, saved(&bob)), (Some(0), names(&["good"])), "{sent:?}");
 }
@@ -183,7 +183,7 @@ fn nothing_is_accepted_after_a_violation_of_the_format() {
 }
 
 #[test]
-fn names_that_lead_elsewhere_stay_in_the_folder() {
+fn names_that_point_elsewhere_stay_in_the_folder() {
     let (_alice, bob) = (Home::new(), Home::new());
     fs::create_dir_all(bob.path().join("elsewhere")).expect("the home is ours");
     let listener = saver(&bob, &["--count", "7"]);
@@ -278,7 +278,7 @@ fn a_file_that_changes_while_it_is_sent_is_not_saved() {
 }
 
 #[test]
-fn the_sender_s_report_escapes_file_names() {
+fn the_senders_report_escapes_file_names() {
     let (alice, bob) = (Home::new(), Home::new());
     let forged = "x\x1b[2J\nsaved: 9 of 9 files\u{202e}";
     let listener = saver(&bob, &[]);

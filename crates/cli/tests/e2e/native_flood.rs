@@ -61,7 +61,7 @@ fn mutate(dice: &mut Dice, real: &[Vec<u8>], out: &mut Vec<u8>) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_million_datagrams_of_rubbish_change_nothing() {
+fn a_million_invalid_datagrams_change_nothing() {
     let (alice, bob) = (Home::new(), Home::new());
     let real = first_datagrams(&alice);
     let listener = bob.listen(&[]);

@@ -56,7 +56,7 @@ fn invalid_options_are_reported_by_name() {
     refused(
         2,
         &[
-            (&["ping", "--plain", to], &["ping speaks the native protocol alone"]),
+            (&["ping", "--plain", to], &["ping works only with the native protocol"]),
             (&["send", "--count", "2", "--raw", to], &["--raw is one stream"]),
             (&["send", "--count", "2", to, "--file", "f", "g"], &["a file is saved once"]),
             (&["send", "--hex", to, "xyz"], &["\"xyz\"", "digit 1 is not hexadecimal"]),

@@ -66,7 +66,7 @@ fn a_changed_key_is_refused_and_the_suggested_command_removes_it() {
 }
 
 #[test]
-fn a_pinned_key_is_all_that_counts() {
+fn only_a_pinned_key_counts() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "raw"]);
     let (to, key) = (listener.to(), fingerprint(&listener));
@@ -137,7 +137,7 @@ fn only_holders_of_the_shared_key_get_through() {
 }
 
 #[test]
-fn a_key_is_made_at_first_use_reported_once_and_private() {
+fn a_key_is_created_at_first_use_reported_once_and_private() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&[]);
     let first = alice.send(&[&listener.to(), "one"]);

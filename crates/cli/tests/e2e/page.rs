@@ -52,7 +52,7 @@ pub(crate) fn blocks(text: &str, fence: &str) -> Vec<Block> {
     blocks
 }
 
-/// Replaces the ports on a page by free ones, as other programs may use them.
+/// Replaces the ports on a page by free ones, because other programs may use them.
 pub(crate) fn with_free_ports(page: &str) -> String {
     let mut ports = BTreeMap::new();
     let page = with_free_ports_after("127.0.0.1:", page, &mut ports);
@@ -80,7 +80,7 @@ fn with_free_ports_after(
 }
 
 #[test]
-fn a_port_of_a_page_is_the_same_free_one_wherever_it_stands() {
+fn a_port_of_a_page_is_replaced_by_the_same_free_one_everywhere() {
     let text = with_free_ports("a 127.0.0.1:5005 b 127.0.0.1:5005 127.0.0.1:5006, 127.0.0.1");
     let words: Vec<&str> = text.split([' ', ',']).collect();
     assert_eq!(words[1], words[3]);
@@ -97,7 +97,7 @@ fn a_python_program_has_the_port_of_the_commands() {
 }
 
 #[test]
-fn a_block_is_what_stands_between_its_fences() {
+fn a_block_is_the_text_between_its_fences() {
     let found = blocks(
         "a\n```sh\necho 1\n# prints: 1\n```\nb\n```console\n$ no\n```\n```sh\n```\n",
         "```sh",

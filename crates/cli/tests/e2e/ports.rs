@@ -6,8 +6,8 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// Returns a socket at a port that the system gives to nobody who asks for any, so that no other
-/// test takes it once the socket is closed.
+/// Returns a socket at a port that the system never assigns by itself, so that no other test takes
+/// it once the socket is closed.
 pub(crate) fn unclaimed() -> UdpSocket {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = process::id() as u16 % 100 * 100;

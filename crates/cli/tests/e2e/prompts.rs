@@ -42,7 +42,7 @@ fn no_way_to_leave_an_idle_prompt_is_a_failure() {
 }
 
 #[test]
-fn ctrl_d_behind_a_text_neither_sends_nor_loses_it() {
+fn ctrl_d_after_a_text_neither_sends_nor_loses_it() {
     let home = Home::new();
     let program = stranger();
     let mut terminal = send(&home, &["--plain", &address_of(&program)]);
@@ -56,7 +56,7 @@ fn ctrl_d_behind_a_text_neither_sends_nor_loses_it() {
 }
 
 #[test]
-fn q_leaves_while_an_acknowledgement_is_awaited() {
+fn q_leaves_while_waiting_for_an_acknowledgement() {
     let home = Home::new();
     let program = stranger();
     let mut terminal = send(&home, &["--plain", "--ack", "--timeout", "1h", &address_of(&program)]);
@@ -69,7 +69,7 @@ fn q_leaves_while_an_acknowledgement_is_awaited() {
 }
 
 #[test]
-fn leaving_while_the_listener_is_silent_reports_what_is_awaited() {
+fn leaving_while_the_listener_is_silent_reports_what_it_waits_for() {
     let home = Home::new();
     let listener = home.listen(&["--format", "lines"]);
     let mut terminal = send(&home, &[&listener.to()]);
@@ -95,7 +95,7 @@ fn replies_are_shown_above_the_prompt() {
 }
 
 #[test]
-fn a_chat_at_a_terminal_shows_others_and_is_left_by_q() {
+fn a_chat_at_a_terminal_shows_others_and_q_leaves() {
     let room = room(&[]);
     let args = ["chat", "join", "--plain", "--name", "ana", &room.to()];
     let mut terminal = Terminal::start(hikyaku(&args));
@@ -105,7 +105,7 @@ fn a_chat_at_a_terminal_shows_others_and_is_left_by_q() {
 }
 
 #[test]
-fn a_command_that_is_continued_shows_its_half_typed_line_again_and_reads_keys() {
+fn a_continued_command_shows_its_partial_line_again_and_reads_keys() {
     let room = room(&[]);
     let args = ["chat", "join", "--plain", "--name", "ana", &room.to()];
     let mut terminal = Terminal::start(hikyaku(&args));

@@ -100,12 +100,12 @@ fn run_pages(pages: impl Iterator<Item = (PathBuf, String)>, locale: &str) {
 }
 
 #[test]
-fn every_sh_block_ends_well_and_prints_what_is_claimed() {
+fn every_sh_block_succeeds_and_prints_what_is_claimed() {
     run_pages(pages().into_iter().filter(|(path, _)| !is_japanese(path)), "C.UTF-8");
 }
 
 #[test]
-fn every_sh_block_of_the_japanese_pages_does_so_in_a_japanese_locale() {
+fn every_sh_block_of_the_japanese_pages_succeeds_in_a_japanese_locale() {
     run_pages(pages().into_iter().filter(|(path, _)| is_japanese(path)), "ja_JP.UTF-8");
 }
 
@@ -143,7 +143,7 @@ fn the_readme_is_short() {
 }
 
 #[test]
-fn a_block_that_fails_or_lies_is_noticed() {
+fn a_block_that_fails_or_claims_falsely_is_noticed() {
     let home = folder();
     let run =
         |script: &str| run(&Block { line: 1, script: script.to_owned() }, home.path(), "C.UTF-8");

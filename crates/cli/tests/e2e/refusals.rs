@@ -99,7 +99,7 @@ fn options_that_contradict_each_other_are_named() {
 }
 
 #[test]
-fn an_address_must_be_of_the_family_asked_for() {
+fn an_address_must_be_of_the_requested_family() {
     refused(
         2,
         &[
@@ -149,7 +149,7 @@ fn networks_are_checked() {
 }
 
 #[test]
-fn a_filter_file_s_mistake_is_named_with_file_and_line() {
+fn a_mistake_in_a_filter_file_is_named_with_file_and_line() {
     let folder = folder();
     let file = |name, text| {
         let file = file_in(folder.path(), name);
@@ -257,7 +257,7 @@ fn a_name_that_could_deceive_is_refused() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_named() {
     let socket = stranger();
     let taken = address_of(&socket);
     refused(
@@ -289,14 +289,14 @@ fn help_has_examples_and_exit_codes_and_ends_well() {
 }
 
 #[test]
-fn nothing_typed_is_answered_with_help_and_code_2() {
+fn no_arguments_print_help_with_code_2() {
     let ended = run(&[], b"");
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("Usage: hikyaku"), "{}", ended.err);
 }
 
 #[test]
-fn a_refusal_does_not_depend_on_the_terminal_s_colours() {
+fn a_refusal_does_not_depend_on_terminal_colours() {
     let mut command = hikyaku(&["listen", "--plain", "5000"]);
     command.env("CLICOLOR_FORCE", "1").env("TERM", "xterm");
     let ended = Process::start(command).end();

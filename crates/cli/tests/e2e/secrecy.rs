@@ -50,7 +50,7 @@ fn all(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn secrets_are_their_owner_s_alone_whatever_the_umask() {
+fn secrets_are_private_whatever_the_umask() {
     for umask in ["000", "077"] {
         let home = Home::new();
         run(umask, &home, &["keygen"]);
@@ -134,7 +134,7 @@ fn a_listener_leaves_no_core_file() {
 }
 
 #[test]
-fn a_listener_keeps_a_secret_of_its_installation_apart_from_its_identity() {
+fn a_listener_stores_its_installation_secret_apart_from_its_identity() {
     let [one, other] = [Home::new(), Home::new()];
     let secret = |home: &Home| {
         let listener = home.listen(&[]);

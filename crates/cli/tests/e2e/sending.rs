@@ -30,7 +30,7 @@ fn each_argument_is_a_datagram() {
 }
 
 #[test]
-fn each_line_of_a_pipe_is_a_datagram_the_last_one_without_an_end_too() {
+fn each_line_of_a_pipe_is_a_datagram_even_without_a_final_line_end() {
     let lines = received(&[], b"one\n\ntwo \r\nlast");
     assert_eq!(lines, [&b"one"[..], b"", b"two ", b"last"]);
 }
@@ -127,7 +127,7 @@ fn a_name_is_reached_in_the_family_asked_for() {
 }
 
 #[test]
-fn ttl_is_taken_for_a_datagram_on_this_machine() {
+fn ttl_is_accepted_for_a_datagram_on_this_machine() {
     assert_eq!(received(&["--ttl", "1", "TO", "x"], b""), [b"x"]);
 }
 

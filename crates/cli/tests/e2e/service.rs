@@ -1,4 +1,4 @@
-//! A host as a service: what it says to the manager that started it, and to a collector of metrics.
+//! A host as a service: its notifications to the service manager, and its metrics.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
@@ -92,7 +92,7 @@ fn sockets_that_do_not_fit_are_refused() {
     assert!(ended.err.contains("it passed 2, not one"), "{}", ended.err);
 }
 
-/// Asks over HTTP as a collector does, and returns the answer.
+/// Sends an HTTP request as a collector does, and returns the response.
 fn ask(address: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -103,7 +103,7 @@ fn ask(address: &str) -> String {
 }
 
 #[test]
-fn metrics_tell_of_members_and_lines_on_this_machine_alone() {
+fn metrics_report_members_and_lines_only_on_this_machine() {
     let home = Home::new();
     let options = ["chat", "host", "--headless", "--metrics", ":0", "127.0.0.1:0"];
     let room = Listener::new(Process::start(home.command(&options)));

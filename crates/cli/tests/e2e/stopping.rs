@@ -38,7 +38,7 @@ fn once_ends_after_one_datagram() {
 }
 
 #[test]
-fn count_ends_after_so_many_datagrams() {
+fn count_ends_after_that_many_datagrams() {
     let listener = listen(&["--count", "3", "--format", "raw"]);
     assert_eq!(send(&["--count", "3", &listener.to(), "x"]).code, Some(0));
     let ended = listener.process.end();
@@ -56,7 +56,7 @@ fn dropped_datagrams_do_not_count() {
 }
 
 #[test]
-fn datagrams_in_the_kernel_s_buffer_at_the_end_are_printed_and_counted() {
+fn datagrams_in_the_kernels_buffer_at_the_end_are_printed_and_counted() {
     for signal in ["INT", "TERM", "HUP"] {
         let listener = listen(&["--format", "raw", "--ack"]);
         listener.process.signal("STOP");
@@ -200,7 +200,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_hang_up_ends_it_unless_it_is_ignored() {
+fn a_hangup_ends_a_listener_unless_it_is_ignored() {
     let listener = listen(&[]);
     listener.process.signal("HUP");
     assert_eq!(listener.process.end().code, Some(0));
@@ -237,7 +237,7 @@ fn redirected(streams: &str, args: &[&str]) -> Command {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_output_that_may_be_closed_is_one_warning_and_no_error() {
+fn an_output_that_may_be_closed_causes_one_warning_and_no_error() {
     const WARNING: &str = "warning: standard output is closed or /dev/null";
     let native = ["listen", "--for", "100ms", "127.0.0.1:0"];
     let plain = ["listen", "--plain", "--for", "100ms", "127.0.0.1:0"];

@@ -105,7 +105,7 @@ fn messages_beyond_the_last_one_wanted_are_not_written_and_their_sender_knows() 
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--count", "2", "--format", "raw"]);
     let sent = alice.send(&[&listener.to(), "a", "b", "c", "d"]);
-    let words = "the listener has received all that it was to receive; written: 2 of 4 messages; \
+    let words = "the listener has received everything that it wanted; written: 2 of 4 messages; \
                  not written: \"c\", \"d\"";
     ends_with(&sent, 1, words);
     let ended = listener.process.end();

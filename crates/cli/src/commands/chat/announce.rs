@@ -69,7 +69,7 @@ pub(super) async fn stop(announced: Option<Announcing>) {
     }
 }
 
-/// Announces a room and, each time it changes, what is to be said about it.
+/// Announces a room, and updates its title and number of members whenever they change.
 async fn keep_announced(
     advertiser: Advertiser,
     what: Announcement,
@@ -89,7 +89,7 @@ async fn keep_announced(
     }
 }
 
-/// Waits for the next change. Never resolves if there is nothing to be said. Cancel-safe.
+/// Waits for the next change. Never resolves if there is nothing to announce. Cancel-safe.
 async fn next_summary(summaries: &mut Option<watch::Receiver<Summary>>) -> Summary {
     while let Some(receiver) = summaries {
         match receiver.changed().await {
@@ -100,20 +100,20 @@ async fn next_summary(summaries: &mut Option<watch::Receiver<Summary>>) -> Summa
     future::pending().await
 }
 
-/// A room to be announced.
+/// A room to announce.
 pub(super) struct Announced<'a> {
     pub(super) discovery: &'a DiscoveryArgs,
     pub(super) is_headless: bool,
     pub(super) only_v6: bool,
     /// Members need a shared key.
     pub(super) needs_key: bool,
-    /// Whoever may not come in gets no answer to a search either.
+    /// Closed rooms do not answer searches.
     pub(super) filter: Filter,
-    /// The title and number of members; only of a room that everybody may enter.
+    /// The title and number of members; only for a room that everybody may enter.
     pub(super) summaries: Option<watch::Receiver<Summary>>,
 }
 
-/// Returns the name that others look for: the one chosen, or the user's at this machine.
+/// Returns the name that others search for: the chosen one, or the user's name at this machine.
 fn announced_name(me: &MeArgs, is_headless: bool) -> String {
     let machine = || names::user_at_host();
     let name = match &me.name {

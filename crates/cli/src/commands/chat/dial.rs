@@ -27,7 +27,7 @@ use crate::{
     words::{Member, Peer},
 };
 
-/// Where a room is, and what is known of its host.
+/// Where a room is, and what is known about its host.
 pub(super) enum Target {
     Address(Address),
     /// A host that the network announced.
@@ -35,14 +35,14 @@ pub(super) enum Target {
     Invite(Box<Invite>),
 }
 
-/// A connection to a room, and how to make the next one.
+/// A connection to a room, and how to open the next one.
 pub(super) struct Dialled {
-    /// None while a host that is known does not answer.
+    /// `None` while a known host does not answer.
     pub(super) connection: Option<Connection>,
     /// The host's key.
     pub(super) host: Fingerprint,
     pub(super) address: Address,
-    /// Where else the host may be: all that the network or an invite named.
+    /// Further addresses of the host: all that the network or an invite named.
     pub(super) others: Vec<SocketAddr>,
     pub(super) trust: Trust,
 }
@@ -59,7 +59,7 @@ impl Target {
         }
     }
 
-    /// The secret that the host is to be shown.
+    /// The secret to present to the host.
     pub(super) fn one_use(&self) -> Option<Zeroizing<String>> {
         match self {
             Self::Invite(invite) => match invite.secret() {

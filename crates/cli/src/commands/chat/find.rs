@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_remembered_by_a_name_that_no_address_has() {
+    fn a_discovered_host_is_remembered_by_a_name_that_no_address_has() {
         for (name, known) in [
             ("Hana@ThinkPad", "hana@thinkpad@lan"),
             ("bank.example", "bank.example@lan"),

@@ -19,22 +19,22 @@ use hikyaku_services::{
 use super::invite::invite;
 use crate::{exit::Failure, output::warn, words::Storage};
 
-/// Who has used which invite: in memory, or over restarts where the host keeps a history.
+/// Which guest used which invite: in memory, or across restarts if the host keeps a history.
 enum Used {
     Forgotten(InMemory),
     Kept(SqliteInvites),
 }
 
-/// Who may join: whoever is allowed by key, and one guest per invite.
+/// Decides who may join: allowed keys, and one guest per invite.
 struct Guests {
     allowed: Option<AuthorizedKeys>,
     invites: Invites<Used>,
-    /// Whom an invite has admitted: they may come back without it.
+    /// The guests whom an invite has admitted: they may come back without it.
     admitted: BTreeSet<Fingerprint>,
 }
 
-/// Makes so many one-use invites to a room; returns them, and what admits their guests. Those of
-/// earlier runs are valid, too, as far as they were kept.
+/// Creates this many one-use invites to a room; returns them, and the check that admits their
+/// guests. Stored invites of earlier runs are valid, too.
 pub(super) fn invited(
     endpoint: &Endpoint,
     count: usize,
@@ -52,7 +52,7 @@ pub(super) fn invited(
         guests.invites.used_mut().issue(secret.id()).map_err(not_kept)?;
         made.push(to_room.clone().with_secret(Secret::OneUse(secret)));
     }
-    // A connection to the history is used by one thread at a time.
+    // A connection to the history may be used by only one thread at a time.
     let mut guests = Mutex::new(guests);
     let admission = server::Admission::new(move |guest, secret| {
         guests.get_mut().unwrap_or_else(PoisonError::into_inner).admits(guest, secret)
@@ -60,7 +60,7 @@ pub(super) fn invited(
     Ok((made, admission))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "an error is passed on")]
+#[expect(clippy::needless_pass_by_value, reason = "the error is consumed")]
 fn not_kept(error: StoreError) -> Failure {
     Failure::failed(Storage::InvitesFail(&error).text())
 }
@@ -78,7 +78,7 @@ impl UsedInvites for Used {
     fn guest(&self, invite: &InviteId) -> Option<Fingerprint> {
         match self {
             Self::Forgotten(used) => used.guest(invite),
-            // Where this fails, `remember` still admits nobody else.
+            // If this fails, `remember` still admits nobody else.
             Self::Kept(invites) => invites.guest(&invite.0).ok()??.parse().ok(),
         }
     }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_restart_a_used_invite_is_used_and_another_is_valid() {
+    fn after_a_restart_a_used_invite_stays_used_and_another_is_valid() {
         let [ana, ben] = [1, 2].map(|byte| Fingerprint::from_bytes(&[byte; 32]).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.sqlite");

@@ -20,7 +20,7 @@ use crate::{
     words::{Page, Rooms},
 };
 
-/// Makes the invite of a room, with the shared key if there is one to put into it.
+/// Creates the invite of a room, including the shared key if requested.
 pub(super) fn invite(endpoint: &Endpoint, key: Option<SharedKey>) -> Result<Invite, Failure> {
     let addresses: Vec<Address> = reachable_at(endpoint.local_addr())
         .into_iter()
@@ -47,11 +47,11 @@ pub(super) fn tell(invite: &Invite, kind: Option<InviteKind>, flag: &str) {
 
 /// Draws the invite as a QR code, if standard output is a terminal wide enough.
 pub(super) fn draw(invite: &Invite) -> Result<(), Failure> {
-    // Capitals and digits alone make a smaller code.
+    // An alphabet of capitals and digits makes a smaller code.
     draw_text(&Zeroizing::new(invite.to_line().to_uppercase()), "--qr")
 }
 
-/// Draws a text as [`draw`] draws an invite; `option` asked for it.
+/// Draws a text as [`draw`] draws an invite; `option` is the option that requested it.
 pub(super) fn draw_text(text: &str, option: &str) -> Result<(), Failure> {
     let code = QRBuilder::new(text.as_bytes()).ecl(ECL::M).build();
     let code = code.map_err(|e| Failure::failed(Page::NoCode(&e).text()))?;

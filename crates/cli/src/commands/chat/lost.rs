@@ -1,4 +1,4 @@
-//! What became of lines that a chat has not stored.
+//! Reports lines that a chat has not stored.
 
 use std::io::{self, IsTerminal as _};
 
@@ -20,7 +20,7 @@ use crate::{
     words::Member,
 };
 
-/// Says what became of lines that the host is not known to have stored.
+/// Reports what happened to lines that the host may not have stored.
 pub(super) fn unsent(stayed: &Stayed, count: usize, address: &Address) -> String {
     let why = match stayed.was_there {
         true => Member::NotConfirmed(address).text(),
@@ -36,7 +36,7 @@ fn kept(count: usize, is_kept: bool) -> String {
     }
 }
 
-/// Explains why a client could not go on.
+/// Explains why a client could not continue.
 pub(super) fn ended(
     address: &Address,
     who: (&str, Place),
@@ -64,7 +64,7 @@ pub(super) fn ended(
     unsent_for_good(failure, unread)
 }
 
-/// Says how many lines are lost, if some are.
+/// Reports how many lines were lost, if any.
 pub(super) fn unsent_for_good(failure: Failure, count: usize) -> Failure {
     match count {
         0 => failure,
@@ -72,7 +72,7 @@ pub(super) fn unsent_for_good(failure: Failure, count: usize) -> Failure {
     }
 }
 
-/// Counts the lines that a program has written to standard input, as far as they are there.
+/// Counts the lines that a program has written to standard input, as far as they have arrived.
 pub(super) async fn waiting_lines() -> usize {
     if io::stdin().is_terminal() {
         return 0;

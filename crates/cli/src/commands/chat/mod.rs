@@ -72,7 +72,7 @@ use self::{
 };
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
-    // A full screen hides what is noted before it opens.
+    // A full screen hides notes that are printed before it opens.
     #[cfg(feature = "tui")]
     crate::divert::keep_notes();
     take_part(args, ending).await?;
@@ -110,7 +110,7 @@ async fn take_part(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     }
 }
 
-/// What a room allows, as asked for.
+/// The limits of a room, from its options.
 fn config(args: &HostArgs) -> RoomConfig {
     RoomConfig {
         idle: args.idle,
@@ -121,7 +121,7 @@ fn config(args: &HostArgs) -> RoomConfig {
     }
 }
 
-/// The figures of a chat, which are answered over HTTP if asked for.
+/// The statistics of a chat, served over HTTP if requested.
 async fn meters(args: &HostArgs) -> Result<Arc<Meters>, Failure> {
     let meters = Arc::default();
     if let Some(address) = &args.metrics {
@@ -137,14 +137,14 @@ enum Seat {
         /// Not on a full screen.
         lines: bool,
     },
-    /// Nobody: a headless server, which prints what is said.
+    /// Nobody: a headless server, which prints all messages.
     Nobody(Form),
 }
 
 impl Seat {
     const fn of(args: &HostArgs) -> Self {
         match (args.headless, args.json) {
-            // A code that was drawn must stay in sight.
+            // A code that was drawn must stay visible.
             (false, _) => Self::Host { lines: args.me.lines || args.invite.qr },
             (true, false) => Self::Nobody(Form::Text),
             (true, true) => Self::Nobody(Form::Json),
@@ -152,7 +152,7 @@ impl Seat {
     }
 }
 
-/// Where a host sees the chat.
+/// The display of the chat for its host.
 enum Sight {
     Full(Full),
     Prompt { show: Arc<SharedShow>, renames: Renames, _restore: terminal::Restore },
@@ -160,7 +160,7 @@ enum Sight {
 }
 
 impl Sight {
-    /// Opens a terminal for the host. Returns what is typed, and where to show what is not said.
+    /// Opens a terminal for the host. Returns the typed lines, and where to show everything else.
     fn open(
         name: &Name,
         wants_lines: bool,
@@ -203,7 +203,7 @@ impl Sight {
     }
 }
 
-/// Runs a room to its end. `local` is where it listens, `news` what the host hears meanwhile.
+/// Runs a room to its end. `local` is its address, `news` is shown to the host meanwhile.
 async fn serve(
     (doors, news): (Doors, Option<News>),
     local: SocketAddr,
@@ -246,7 +246,7 @@ async fn serve(
         ending.wanted().await;
     };
     let served = server::run(doors, hosting, host, show, door, ended).await;
-    // Both show lines; the terminal is given back once nobody does.
+    // Both show lines; the terminal is restored once neither does.
     drop(complaints);
     sight.finish().await;
     let served =
@@ -257,15 +257,15 @@ async fn serve(
     Ok(())
 }
 
-/// Lines that a host hears while its room runs, such as a new link.
+/// Lines that a host is shown while its room runs, such as a new link.
 type News = mpsc::UnboundedReceiver<String>;
 
-/// Shows news above a prompt, or on standard error, for as long as there are any.
+/// Shows news above a prompt, or on standard error, as long as there are any.
 fn tell_news(mut news: News, show: Option<Weak<SharedShow>>) {
     tokio::spawn(async move {
         while let Some(line) = news.recv().await {
             match &show {
-                // The terminal is given back once nobody holds it.
+                // The terminal is restored once nobody holds it.
                 Some(show) => {
                     if let Some(show) = show.upgrade() {
                         show.put(line.as_str());
@@ -296,8 +296,8 @@ fn coloured(row: &Row) -> Line {
     }
 }
 
-/// Returns the addresses at which a listener can be reached: all of this machine's if it listens on
-/// all.
+/// Returns the addresses at which a listener can be reached: all addresses of this machine if it
+/// listens on all.
 pub(super) fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
     if !local.ip().is_unspecified() {
         return vec![local];
@@ -323,7 +323,7 @@ fn typed<T: From<String> + Send + 'static>(
                 Ok(line) if line.leaves() => "/quit".to_owned(),
                 Ok(line) => {
                     let text = String::from_utf8_lossy(&line.text);
-                    // A second slash makes text of what would be a command.
+                    // A second slash turns a would-be command into text.
                     let is_command = line.is_pasted && narrowed(&text).starts_with('/');
                     let escape = if is_command { "/" } else { "" };
                     escape.to_owned() + &text
@@ -338,8 +338,8 @@ fn typed<T: From<String> + Send + 'static>(
     receiver
 }
 
-/// Returns the name from the options, the user's login name, or one made of this machine's name;
-/// says so in the last case.
+/// Returns the name from the options, the user's login name, or one derived from the machine's
+/// name, which is then reported.
 fn name(me: &MeArgs) -> Name {
     let user = || names::user_name().and_then(|user| Name::parse(&user).ok());
     me.name.clone().or_else(user).unwrap_or_else(|| {
@@ -358,7 +358,7 @@ fn guest_of(host: &str) -> Name {
         .expect("a plain word is a name")
 }
 
-/// Reports which typed lines are not known to have arrived.
+/// Reports which typed lines may not have arrived.
 fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
     let unsent = match parted.unsent {
         0 => None,
@@ -387,7 +387,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_pasted_line_is_text_also_with_a_slash_of_any_width() {
+    async fn a_pasted_line_is_text_even_with_a_slash_of_any_width() {
         let (sender, queue) = mpsc::channel(8);
         for text in ["/quit", "／ｑｕｉｔ", "//x", " /x", "q"] {
             let line = Typed { text: text.as_bytes().to_vec(), is_pasted: true };
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_has_the_name_of_the_machine() {
+    fn a_guest_is_named_after_the_machine() {
         for (host, name) in [("tea.example.org", "guest tea"), ("", "guest"), ("\x1b[2J", "guest")]
         {
             assert_eq!(guest_of(host).as_str(), name, "{host:?}");

@@ -163,7 +163,7 @@ pub(super) async fn host(
     if let Some((address, dtls)) = dtls {
         doors.dtls = Some(sockets::plain(args, address, ending).await?.speak_dtls(dtls));
     }
-    // Whoever has neither an allowed key nor an invite is refused.
+    // Guests with neither an allowed key nor an invite are refused.
     let by_address = !by_invite || allowed.is_some();
     let flag = shared_flag(args.native.keys.shared_key.is_some());
     let local = tell_door(&endpoint, &args.me, by_address.then_some(flag));
@@ -199,8 +199,8 @@ pub(super) async fn host(
     served
 }
 
-/// Says who the host is and, with the flags they need, how others join by its address. Returns
-/// where it listens.
+/// Prints who the host is and how others join by its address, including the options they need.
+/// Returns the listening address.
 fn tell_door(endpoint: &Endpoint, me: &MeArgs, flag: Option<&str>) -> SocketAddr {
     let local = endpoint.local_addr();
     if !me.talk.quiet {
@@ -216,8 +216,8 @@ fn tell_door(endpoint: &Endpoint, me: &MeArgs, flag: Option<&str>) -> SocketAddr
     local
 }
 
-/// Prints the invites of a room, and draws them if that was asked for. With one-use invites,
-/// returns who is admitted.
+/// Prints the invites of a room, and draws them if requested. With one-use invites, returns the
+/// check that admits their guests.
 fn host_invite(
     args: &HostArgs,
     endpoint: &Endpoint,
@@ -245,7 +245,7 @@ fn host_invite(
 }
 
 fn show_invite(args: &HostArgs, invite: &Invite, flag: &str) -> Result<(), Failure> {
-    // Without its one-use invites nobody can join: they are more than a remark.
+    // Without its one-use invites nobody can join, so they are not optional output.
     if is_by_invite(args) || !args.me.talk.quiet {
         invite::tell(invite, args.invite.invite, flag);
     }
@@ -292,7 +292,7 @@ pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Fai
     guest.join(&target, ending).await
 }
 
-/// Who joins, and how.
+/// The joining member, and the way to join.
 struct Guest<'a> {
     me: &'a MeArgs,
     keys: &'a NativeArgs,

@@ -1,4 +1,4 @@
-//! Stands for the full screen where the feature `tui` is off.
+//! Replaces the full screen if the feature `tui` is off.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Says that there is no page in this build, if one was asked for.
+//! Reports that this build has no web page, if one was requested.
 
 use hikyaku::signers::Fingerprint;
 use hikyaku_chat::server::Doors;

@@ -1,4 +1,4 @@
-//! What a host without a prompt prints: the chat as lines, or as JSON.
+//! The output of a host without a prompt: the chat as lines, or as JSON.
 
 use hikyaku_chat::{
     app::Shown,
@@ -11,16 +11,16 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{coloured, screen::Form};
 use crate::{limits::MAX_LINES_TO_SHOW, output::warn, terminal::write_lines, words::Member};
 
-/// A log is for programs and operators: it is the same everywhere.
+/// A log is for programs and operators, so its language is fixed.
 const LANGUAGE: Language = Language::English;
 
-/// Prints beside the chat, which does not wait for whoever reads.
+/// Prints in a separate thread, so that the chat does not wait for the reader.
 pub(super) struct Printer {
     form: Form,
     lines: mpsc::Sender<String>,
     writing: JoinHandle<()>,
     renames: Renames,
-    /// Lines that found no place.
+    /// Lines that were dropped for lack of room.
     lost: u64,
 }
 
@@ -40,7 +40,7 @@ impl Printer {
         if matches!(shown, Shown::Event { event, .. } if self.renames.is_repeated(event)) {
             return;
         }
-        // Whoever watches the host alone, and not the chat, has to know it, too.
+        // Operators who watch only the host, and not the chat, must see this too.
         if let Shown::Notice(notice) = shown {
             warn(LANGUAGE.notice(notice).text());
         }

@@ -1,4 +1,4 @@
-//! What a member of a native chat sees: a conversation above a prompt, lines, or JSON.
+//! The display of a member of a native chat: a conversation above a prompt, lines, or JSON.
 
 use anstyle::AnsiColor;
 use hikyaku_chat::{
@@ -22,18 +22,18 @@ use crate::{
     terminal::{self, LineLimit, Restore, Show},
 };
 
-/// The form of what is printed.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Text,
     Json,
 }
 
-/// Where it is shown.
+/// Where items are shown.
 pub(super) enum Screen {
-    /// A person at the whole of a terminal.
+    /// To a person, on a full-screen terminal.
     Full(Full),
-    /// A person types at a terminal.
+    /// To a person who types at a terminal.
     Person { show: Show, ticks: Ticks, _restore: Restore },
     /// Programs read lines.
     Lines,
@@ -42,7 +42,7 @@ pub(super) enum Screen {
 }
 
 impl Screen {
-    /// Opens a screen; returns what is typed, too.
+    /// Opens a screen; also returns the typed lines.
     pub(super) fn open(form: Form, reader: Option<&Reader<'_>>) -> (mpsc::Receiver<Entry>, Self) {
         if let Some((entered, full)) = reader.filter(|_| form == Form::Text).and_then(full::open) {
             return (entered, Self::Full(full));
@@ -63,7 +63,7 @@ impl Screen {
         matches!(self, Self::Full(_) | Self::Person { .. })
     }
 
-    /// Shows items; returns when they are written, where programs read them.
+    /// Shows items; returns when they are written, if programs read them.
     pub(super) async fn show(&mut self, shown: Vec<Shown>) {
         match self {
             Self::Full(full) => full.show(shown).await,
@@ -90,7 +90,7 @@ async fn write(lines: String) {
     }
 }
 
-/// An own line stands where the log has it.
+/// The member's own line appears where the log has it.
 fn is_line(shown: &Shown) -> bool {
     let Shown::Event(event) = shown else { return true };
     matches!(event.context.own, None | Some(Progress::Stored))
@@ -106,12 +106,13 @@ fn object(shown: &Shown) -> Option<String> {
     Some(object + "\n")
 }
 
-/// Shows how far own lines have got, in few words: a line stands there as soon as it is typed.
+/// Shows how far the member's own lines have got, briefly: the line itself is shown as soon as it
+/// is typed.
 #[derive(Default)]
 pub(super) struct Ticks {
-    /// Own lines that were shown and are not stored.
+    /// The member's own lines that were shown and are not stored.
     pending: u64,
-    /// The connection was lost meanwhile.
+    /// The connection was lost in the meantime.
     waited: bool,
 }
 

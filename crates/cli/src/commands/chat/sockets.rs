@@ -23,7 +23,7 @@ pub(super) fn passed(args: &HostArgs) -> Result<Option<UdpSocket>, Failure> {
     }
 }
 
-/// Opens an endpoint over the socket that was passed, or else at `address`.
+/// Opens an endpoint over the socket that was passed, or otherwise at `address`.
 pub(super) async fn endpoint(
     builder: EndpointBuilder,
     passed: Option<UdpSocket>,
@@ -36,7 +36,7 @@ pub(super) async fn endpoint(
     Ok(opened?)
 }
 
-/// A listener for plain datagrams beside the native door.
+/// A listener for plain datagrams in addition to the native one.
 pub(super) async fn plain(
     args: &HostArgs,
     address: &Address,

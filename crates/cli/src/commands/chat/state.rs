@@ -1,4 +1,4 @@
-//! Where a chat's hosts and clients keep what they must not lose.
+//! Where hosts and clients of a chat store what they must not lose.
 
 use std::{
     fmt::Write as _,
@@ -35,7 +35,7 @@ pub(super) fn device(
     }
 }
 
-/// What a host keeps.
+/// The stored data of a host.
 pub(super) struct Kept {
     pub(super) history: History,
     pub(super) invites: SqliteInvites,
@@ -74,8 +74,8 @@ fn open(path: PathBuf, option: &str) -> Result<Kept, Failure> {
     Ok(Kept { history, invites })
 }
 
-/// Reads the key by which a host knows the pages of its chat again, or makes one. A host that keeps
-/// nothing does not know them after a restart.
+/// Reads the key that makes the pages of a chat recognisable, or creates one. A host that stores
+/// nothing does not recognise pages after a restart.
 #[cfg(feature = "web")]
 pub(super) fn web_key(
     host: &Fingerprint,
@@ -101,7 +101,7 @@ pub(super) fn web_key(
     Ok(key)
 }
 
-/// Returns a file for each key: a chat is its host's.
+/// Returns a separate file for each host key, which identifies a chat.
 fn default_history(host: &Fingerprint) -> Option<PathBuf> {
     Some(state_folder()?.join("chat").join(format!("history-{}.sqlite", short(host))))
 }

@@ -1,4 +1,4 @@
-//! The page of a chat: where it is, and the links that admit to it.
+//! The page of a chat: its address, and the links that admit to it.
 
 use std::{
     collections::BTreeSet,
@@ -22,8 +22,8 @@ use crate::{
     words::Page,
 };
 
-/// Opens the page if it was asked for, as a door of the chat, and prints its links. Returns new
-/// links as they are made.
+/// Opens the page if it was requested, as a listener of the chat, and prints its links. Returns new
+/// links as they are created.
 pub(super) async fn open(
     args: &HostArgs,
     host: &Fingerprint,
@@ -51,7 +51,7 @@ pub(super) async fn open(
             note(&line);
         }
     }
-    // A full screen would cover it.
+    // A full screen would hide it.
     if shows_code
         && io::stdout().is_terminal()
         && let Some(link) = links.to_draw()
@@ -68,12 +68,12 @@ pub(super) async fn open(
 
 /// The beginnings of links to the page.
 fn places(local: SocketAddr, names: &[String]) -> Vec<String> {
-    // A name is that of something that stands before the page.
+    // The name of a proxy in front of the page.
     let named = names.iter().map(|name| match name.contains("://") {
         true => name.trim_end_matches('/').to_owned(),
         false => format!("https://{name}"),
     });
-    // A browser takes no address with a zone.
+    // Browsers accept no address with a zone.
     let is_usable = |address: &SocketAddr| match address.ip() {
         IpAddr::V4(_) => true,
         IpAddr::V6(ip) => !ip.is_unicast_link_local(),
@@ -110,9 +110,9 @@ enum Tokens {
 struct Links {
     places: Vec<String>,
     tokens: Tokens,
-    /// How many are to be had at a time.
+    /// How many links are available at a time.
     count: usize,
-    /// Whom a link has admitted.
+    /// The pages that a link has admitted.
     admitted: BTreeSet<Fingerprint>,
     news: mpsc::UnboundedSender<String>,
     drawn: Option<Zeroizing<String>>,
@@ -127,7 +127,7 @@ impl Links {
         Self { places, tokens, count, admitted: BTreeSet::new(), news, drawn: None }
     }
 
-    /// Makes the links to begin with.
+    /// Creates the first links.
     fn first(&mut self) -> Vec<OneUse> {
         (0..self.count).filter_map(|_| self.issue()).collect()
     }
@@ -150,7 +150,7 @@ impl Links {
         self.drawn.clone()
     }
 
-    /// Says where a token leads to.
+    /// Returns what a token leads to.
     fn lines(&self, token: &OneUse) -> Vec<String> {
         let token = token.to_text();
         let line = |place: &String| {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_link_admits_whoever_has_it() {
+    fn a_shared_link_admits_anyone_who_has_it() {
         let (mut links, mut news) = links(WebLink::Shared);
         let token = links.first()[0].to_text();
         assert!((1..=40).all(|byte| links.admits(page(byte), &token)));

@@ -1,4 +1,4 @@
-//! Reports to a sender what of its connection is written.
+//! Reports to a sender which of its messages are written.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     written::{Account, Share, WRITTEN_CHANNEL, Written},
 };
 
-/// Reports what is written to the sender of one connection, until dropped.
+/// Reports what is written to the sender of one connection, until it is dropped.
 pub(super) struct Confirming {
     account: Arc<Account>,
     /// Messages passed to the writer.

@@ -78,8 +78,8 @@ impl<'a> Datagrams<'a> {
         if self.ours == Dialect::Plain && self.withholds(received) {
             return;
         }
-        // A recorded acknowledgement of ours that is played back opens like any message; and two
-        // listeners that acknowledge each other's acknowledgements would never stop.
+        // A replayed acknowledgement of ours opens like any message; and two listeners that
+        // acknowledge each other's acknowledgements would never stop.
         if self.is_acknowledgement(&received.payload) {
             return;
         }
@@ -101,7 +101,7 @@ impl<'a> Datagrams<'a> {
         }
     }
 
-    /// Reports a datagram of another dialect. Returns `true` if it is not to be shown: formats for
+    /// Reports a datagram of another dialect. Returns `true` if it should not be shown: formats for
     /// people omit packets that no person can read, other formats show them.
     fn withholds(&mut self, received: &Received<'_>) -> bool {
         let Some(theirs) = Dialect::of(&received.payload) else { return false };
@@ -151,7 +151,7 @@ impl<'a> Datagrams<'a> {
         !self.is_ours(to.peer) && self.answers.take()
     }
 
-    /// Returns `true` for our own address: a forged source can make us talk to ourselves.
+    /// Returns `true` for our own address: with a forged source we would talk to ourselves.
     fn is_ours(&self, peer: SocketAddr) -> bool {
         peer.port() == self.local.port()
             && (peer.ip() == self.local.ip()

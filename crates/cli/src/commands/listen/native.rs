@@ -181,7 +181,8 @@ impl Reception<'_> {
         }
     }
 
-    /// Accepts a connection that is here or about to be: what it delivered may be acknowledged.
+    /// Accepts a connection that has arrived or is about to: messages it delivered may be
+    /// acknowledged.
     async fn waiting(&self) -> Option<Connection> {
         timeout(LAST_GUESTS, self.endpoint.accept()).await.ok().flatten()
     }
@@ -190,8 +191,8 @@ impl Reception<'_> {
         self.tasks.spawn(serve(connection, Arc::clone(&self.context)));
     }
 
-    /// Ends all connections. What was acknowledged is still written, including for connections that
-    /// have not been accepted yet.
+    /// Ends all connections. Acknowledged messages are still written, even of connections that have
+    /// not been accepted yet.
     async fn part(&mut self, end: &End) -> Parted {
         let late = async {
             while let Some(connection) = self.waiting().await {
@@ -223,7 +224,7 @@ impl Reception<'_> {
     }
 }
 
-/// What became of the connections that were ended.
+/// The result of ending the connections.
 #[derive(Default)]
 struct Parted {
     /// A stream was completed.

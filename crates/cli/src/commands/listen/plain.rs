@@ -81,7 +81,7 @@ fn flags(args: &ListenArgs, pin: Option<Pin>) -> String {
         (args.dtls_listen.client_ca.is_some(), " --cert FILE --key FILE"),
         (armour.fernet.is_some(), " --fernet KEYFILE"),
         (armour.signed_by.is_some(), " --sign KEY"),
-        // What it answers is signed too.
+        // Its answers are signed too.
         (armour.sign.is_some() && args.plain.ack.ack, " --signed-by FILE"),
         (args.plain.ack.ack, " --ack"),
     ];
@@ -121,7 +121,7 @@ async fn open(
 fn check_group(group: IpAddr, local: SocketAddr, only_v6: bool) -> Result<(), Failure> {
     if group.is_multicast() && !local.ip().is_unspecified() && local.ip() != group {
         return Err(Failure::usage(format!(
-            "{group} cannot be heard on {local}; leave the host out: :{}",
+            "{group} cannot be received on {local}; leave the host out: :{}",
             local.port()
         )));
     }
@@ -200,7 +200,7 @@ async fn receive(
             () = &mut time_up => Some(false),
         };
         if let Some(interrupted) = stopped {
-            // The output is closed: what is in hand is counted, and no more is taken.
+            // The output is closed: the datagrams at hand are counted, and no more are received.
             let _ = timeout(LAST_WRITE, write).await;
             return Ok(End::of(&datagrams, interrupted));
         }
@@ -210,8 +210,8 @@ async fn receive(
     }
 }
 
-/// Takes what had arrived before the end and is still in the kernel's buffer. Bounded in time, for
-/// senders that go on sending.
+/// Receives what had arrived before the end and is still in the kernel's buffer. Bounded in time,
+/// in case senders continue.
 async fn drain(listener: &mut PlainListener, datagrams: &mut Datagrams<'_>, writer: &Writer) {
     let until = clock::monotonic() + LAST_WORDS;
     while !datagrams.done && clock::monotonic() < until {

@@ -30,12 +30,13 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ConnectionNo(u64);
 
-/// How all connections are to end.
+/// How all connections should end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Now; what was acknowledged is still printed.
+    /// At once; acknowledged messages are still printed.
     Now { code: u64, reason: &'static str },
-    /// When the senders know what is written; what arrived beyond that is not printed.
+    /// After the senders were notified of what is written; messages that arrived beyond that are
+    /// not printed.
     Enough,
 }
 

@@ -43,9 +43,9 @@ impl Saver {
     }
 
     fn open(&self, offer: &Offer) -> Result<Pending, String> {
-        let name = safe_name(&offer.name).ok_or("its name is none for a file")?;
+        let name = safe_name(&offer.name).ok_or("its name is not a valid file name")?;
         let path = self.folder.join(&name);
-        // Check before all of it is sent. A dangling link exists, too.
+        // Check before the whole file is sent. This also finds a dangling link.
         if path.symlink_metadata().is_ok() {
             return Err(exists(&name));
         }
@@ -113,7 +113,8 @@ pub(super) struct Filing {
     waiting: usize,
 }
 
-/// An event of a file. The name of a refused file is the sender's, and not safe for a terminal.
+/// An event of a file. The name of a refused file comes from the sender and is not safe for a
+/// terminal.
 #[derive(Debug)]
 pub(super) enum Filed {
     Accepted { id: u64 },
@@ -156,7 +157,7 @@ impl Filing {
                 self.drop_pending();
                 refuse.map(|reason| self.refused(id, reason))
             }
-            // Nothing is ever there: this listener keeps no partial files.
+            // This listener keeps no partial files.
             Task::Continue { .. } | Task::Nothing => None,
         })
     }
@@ -177,7 +178,7 @@ impl Filing {
         }
     }
 
-    /// Writes what is collected. Returns an answer if writing failed.
+    /// Writes the collected bytes. Returns an answer if writing failed.
     pub(super) async fn flush(&mut self) -> Option<Filed> {
         let chunks = std::mem::take(&mut self.chunks);
         self.waiting = 0;
@@ -193,7 +194,9 @@ impl Filing {
     }
 
     async fn keep(&mut self, id: u64) -> Filed {
-        let Some(pending) = self.pending.take() else { return self.refused(id, "it is lost") };
+        let Some(pending) = self.pending.take() else {
+            return self.refused(id, "the transfer was lost");
+        };
         match blocking(move || pending.keep()).await {
             Ok((name, bytes)) => Filed::Saved { id, name, bytes },
             Err(reason) => self.refused(id, &reason),
@@ -224,9 +227,9 @@ impl Filing {
     }
 }
 
-/// Runs work that may wait for a disk on a blocking thread.
+/// Runs blocking work on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    spawn_blocking(work).await.unwrap_or_else(|_| Err("saving broke down".to_owned()))
+    spawn_blocking(work).await.unwrap_or_else(|_| Err("saving failed unexpectedly".to_owned()))
 }

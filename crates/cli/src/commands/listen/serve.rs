@@ -85,7 +85,7 @@ pub(super) struct Served {
     pub(super) closed: Closed,
 }
 
-/// Receives from the connection until it ends or is to end.
+/// Receives from the connection until it ends or should end.
 pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -> Served {
     let parting = context.quota.parting();
     let number = context.quota.next_connection();
@@ -142,7 +142,7 @@ struct Session {
     /// The peer violated the format of file transfers: the rest is ignored.
     broken: bool,
     taken: Vec<Message>,
-    /// The channel of a stream, whose end is an empty message.
+    /// The channel of a stream, which ends with an empty message.
     stream: Option<u16>,
 }
 
@@ -269,7 +269,7 @@ impl Session {
     async fn part(&mut self, part: Part) -> Closed {
         match part {
             Part::Now { code, reason } => {
-                // If the output cannot be written, nothing more has to be taken.
+                // If the output cannot be written, there is no need to receive more.
                 if code != code::OUTPUT {
                     self.take_what_came().await;
                 }
@@ -281,13 +281,13 @@ impl Session {
                 }
             }
             Part::Enough => {
-                self.end(code::ENOUGH, "the listener has received all that it was to receive").await
+                self.end(code::ENOUGH, "the listener has received everything that it wanted").await
             }
         }
         self.connection.closed().await
     }
 
-    /// Takes what has been acknowledged. Bounded in time, for a sender that goes on sending.
+    /// Takes messages that were acknowledged. Bounded in time, in case the sender continues.
     async fn take_what_came(&mut self) {
         let until = clock::monotonic() + LAST_WORDS;
         while clock::monotonic() < until {
@@ -339,7 +339,7 @@ fn in_words(gone: Gone) -> Cow<'static, str> {
     }
 }
 
-/// Resolves when the connection is to end.
+/// Resolves when the connection should end.
 async fn parting_requested(parting: &mut watch::Receiver<Option<Part>>) -> Option<Part> {
     parting.wait_for(Option::is_some).await.ok().and_then(|part| *part)
 }

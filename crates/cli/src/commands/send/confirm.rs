@@ -1,4 +1,4 @@
-//! What the listener reports as written.
+//! The listener's reports of what it has written.
 
 use std::cell::{Cell, RefCell};
 
@@ -22,12 +22,12 @@ pub(super) struct Confirmed {
 impl Confirmed {
     /// Expects confirmations for messages of this class.
     pub(super) fn of(connection: &Connection, class: Class) -> Self {
-        // Unreliable messages promise nothing, so there is nothing to wait for.
+        // Unreliable messages have no guarantee, so there is nothing to wait for.
         let waits = connection.shares_application() && class != Class::Unreliable;
         Self { class: waits.then_some(class), ..Self::none() }
     }
 
-    /// Expects none, for a source that gets answers of its own.
+    /// Expects no confirmations, for a source that gets its own answers.
     pub(super) fn none() -> Self {
         Self {
             class: None,
@@ -68,8 +68,9 @@ impl Confirmed {
         let written = self.written.borrow();
         match self.class {
             None => true,
-            // For these classes the listener drops messages that are replaced or late: the answer
-            // to a flush says that nothing more comes, unless all of them are there.
+            // For these classes the listener drops messages that are replaced or late, so the
+            // answer to a flush shows that no more will be written, unless all of them are already
+            // written.
             Some(Class::Latest) => self.is_flushed() || written.messages >= tally.sent(),
             Some(Class::Deadline) => {
                 let answered = self.is_flushed() && written.messages >= tally.acknowledged();
@@ -79,8 +80,7 @@ impl Confirmed {
         }
     }
 
-    /// Returns `true` if everything is written, or may rightly be missing: a Deadline message may
-    /// be late.
+    /// Returns `true` if everything is written, or may be missing: a Deadline message may be late.
     pub(super) fn is_complete(&self, tally: &Tally) -> bool {
         self.is_whole(tally) || self.is_flushed()
     }
@@ -132,7 +132,7 @@ mod tests {
 
     // A listener that wanted one message has left before it could answer the flush.
     #[tokio::test]
-    async fn what_is_written_in_full_needs_no_answer_to_a_flush() {
+    async fn fully_written_messages_need_no_answer_to_a_flush() {
         for class in [Class::Latest, Class::Deadline] {
             let confirmed = Confirmed { class: Some(class), ..Confirmed::none() };
             let tally = Tally::default();

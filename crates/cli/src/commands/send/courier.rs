@@ -39,7 +39,7 @@ pub(super) struct Courier<'a> {
     pub(super) unreachable: Option<String>,
     /// The peer has closed the association.
     pub(super) closed: bool,
-    /// The person has left the prompt.
+    /// The user has left the prompt.
     pub(super) left: bool,
     complaints: Complaints,
     /// Shows lines above the prompt, if there is one.
@@ -117,7 +117,7 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
-    /// Sends lines as they come. An invalid line from a pipe is an error; a person may try again.
+    /// Sends lines as they arrive. An invalid line from a pipe is an error; a person may try again.
     pub(super) async fn send_lines(&mut self, mut lines: Lines, show: Show) -> Result<(), Failure> {
         let interactive = terminal::is_interactive();
         self.show = interactive.then_some(show);
@@ -165,7 +165,7 @@ impl<'a> Courier<'a> {
         }
     }
 
-    /// The function that shows lines must be dropped first: the two wait for each other.
+    /// The function that shows lines must be dropped first, or the two would wait for each other.
     fn leave_prompt(&mut self) -> Result<(), Failure> {
         self.show = None;
         Ok(())
@@ -323,7 +323,7 @@ impl<'a> Courier<'a> {
     }
 }
 
-/// Keeps what a person types while a message is in flight; resolves at `q`.
+/// Stores what a person types while a message is in flight; resolves at `q`.
 async fn asks_to_leave(lines: &mut Lines, ahead: &mut VecDeque<Typed>) {
     while ahead.len() < MAX_LINES_AHEAD {
         match lines.queue.recv().await {

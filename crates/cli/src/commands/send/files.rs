@@ -1,4 +1,5 @@
-//! Sends files to a listener that saves them, without waiting for one's answer before the next.
+//! Sends files to a listener that saves them, without waiting for the answer to one before sending
+//! the next.
 
 use std::{
     cell::RefCell,
@@ -24,7 +25,7 @@ use crate::{
     written::Written,
 };
 
-/// Why a file was given up, as the listener reads it.
+/// The reason for giving up a file, as shown to the listener.
 const CHANGED: &str = "it changed while it was sent";
 
 /// The files, and the state of each.
@@ -156,7 +157,9 @@ impl Files {
             if let Err(violation) = heard {
                 session.connection.abort(code::FORMAT, violation.0);
                 let what = violation.0;
-                return Err(Failure::failed(format!("the listener speaks out of turn: {what}")));
+                return Err(Failure::failed(format!(
+                    "the listener sent an unexpected message: {what}"
+                )));
             }
         }
         Ok(())

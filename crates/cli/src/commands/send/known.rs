@@ -1,10 +1,10 @@
-//! What is known of the messages sent: acknowledged, and written.
+//! What is known about the messages sent: acknowledged, and written.
 
 use hikyaku::Connection;
 
 use super::{confirm::Confirmed, tally::Tally};
 
-/// What is known of the messages sent.
+/// What is known about the messages sent.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) tally: &'a Tally,

@@ -26,7 +26,7 @@ const LINES: LineLimit = LineLimit {
 pub(super) enum Messages {
     /// All are known in advance.
     Known { messages: Vec<Vec<u8>>, rounds: u64 },
-    /// Lines as they come, from a person or a pipe.
+    /// Lines as they arrive, from a person or a pipe.
     Lines {
         at_prompt: bool,
         hex: bool,
@@ -45,8 +45,8 @@ impl Messages {
             return Self::known(vec![message], args.count);
         }
         if args.messages.is_empty() {
-            // Lines are read once there is a connection: nobody types messages before a passphrase
-            // is asked for.
+            // Lines are read only once there is a connection: nobody types messages before a
+            // passphrase prompt.
             return Ok(Self::Lines {
                 at_prompt: terminal::is_interactive(),
                 hex: args.hex,
@@ -127,7 +127,7 @@ impl Messages {
     }
 }
 
-/// Queues lines as they come. An invalid line from a pipe is an error; a person may try again.
+/// Queues lines as they arrive. An invalid line from a pipe is an error; a person may try again.
 async fn send_lines(
     mut lines: Lines,
     mut show: Option<Show>,

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
     let doubt = habits::perhaps_meant(&words, &args.address, &args.messages);
     let mut doubt = doubt.filter(|_| args.native.file.is_empty());
     let at_terminal = std::io::stderr().is_terminal();
-    // Scripts send numbers as messages, so they see this hint only with a failure.
+    // Scripts send numbers as messages, so this hint appears only with a failure.
     if let Some(doubt) = doubt.take_if(|_| at_terminal && !args.talk.quiet) {
         warn(&doubt);
     }

@@ -74,7 +74,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
 async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result<Keyed, Failure> {
     let transport = TransportConfig::default()
         .idle_timeout(Some(silence))
-        // While there is nothing to send, keep-alives check that the listener is there.
+        // While there is nothing to send, keep-alives check that the listener is alive.
         .keep_alive(Some(silence / KEEP_ALIVES))
         .congestion(args.native.congestion.unwrap_or_default());
     let builder = Endpoint::builder()
@@ -121,7 +121,7 @@ async fn deliver(
                 Err(failure) => break Stop::Failed(failure),
             },
             () = ending.wanted() => {
-                // What was typed before is queued.
+                // Lines typed before that are queued.
                 let sent = if all_queued { None } else { by_now(&mut sending).await };
                 all_queued |= matches!(sent, Some(Ok(())));
                 break Stop::Interrupted;
@@ -148,7 +148,8 @@ async fn deliver(
     }
 }
 
-/// Explains, after a while, what a person who has left the prompt is waiting for. Never returns.
+/// Explains, after a while, what the command is waiting for after the user has left the prompt.
+/// Never returns.
 async fn note_waiting(address: &Address) {
     tokio::time::sleep(CONFIRM_NOTE).await;
     note(&Sender::Waiting(address).text());
@@ -176,7 +177,7 @@ async fn settle(stop: &Stop, counting: impl Future<Output = ()>, ending: &mut En
             }
         }
         Stop::Interrupted => {
-            // Anything unknown by then is reported as not acknowledged.
+            // Anything unknown at this point is reported as not acknowledged.
             let _ = tokio::time::timeout(LAST_WORDS, counting).await;
         }
     }

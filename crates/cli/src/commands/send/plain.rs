@@ -30,7 +30,7 @@ pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
         tokio::select! {
             biased;
             sent = &mut sending => Some(sent),
-            // What was typed before is sent.
+            // Lines typed before that are sent.
             () = ending.wanted() => by_now(&mut sending).await,
         }
     };

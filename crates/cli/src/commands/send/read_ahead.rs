@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 
 use crate::limits::CHUNKS_AHEAD;
 
-/// Reads on a thread of its own, a few chunks ahead. Each chunk has at most `size` bytes, behind
-/// `head` bytes left free, and becomes the message sent.
+/// Reads on a thread of its own, a few chunks ahead. Each chunk has at most `size` bytes after
+/// `head` free bytes, and becomes the message.
 pub(super) fn read_ahead(
     mut input: impl Read + Send + 'static,
     size: usize,

@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl Courier<'_> {
-    /// Waits, and prints replies meanwhile if they are wanted. The last wait ends early if the peer
-    /// is unreachable.
+    /// Waits, and prints replies meanwhile if they are requested. The last wait ends early if the
+    /// peer is unreachable.
     pub(super) async fn pause(&mut self, time: Duration, at_end: bool) -> Result<(), Failure> {
         if self.args.plain.reply.is_none() {
             if !time.is_zero() {
@@ -40,7 +40,7 @@ impl Courier<'_> {
             };
             self.take_reply(reply)?;
         }
-        // Nobody is there to answer.
+        // Nobody can answer.
         Ok(())
     }
 

@@ -74,7 +74,7 @@ struct Summary {
     exit: u8,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -84,7 +84,7 @@ impl Report<'_> {
     pub(super) async fn report(&self, stop: &Stop, source: &Source) -> Result<(), Failure> {
         let outcome = self.outcome(stop, source);
         if matches!(source, Source::Messages(messages) if messages.at_prompt()) {
-            // Erase the prompt for a line that nobody types any more.
+            // Erase the prompt, since no more input is read.
             clear_line(io::stdout());
         }
         if self.args.native.json {
@@ -144,7 +144,7 @@ impl Report<'_> {
         Some(says.text())
     }
 
-    /// Returns what is known of the messages: that they are written, if the listener reports it.
+    /// Returns the state of the messages: written, if the listener reports it, or acknowledged.
     fn share(&self) -> Share {
         let Known { tally, confirmed } = self.known;
         if confirmed.is_told() {
@@ -160,7 +160,7 @@ impl Report<'_> {
         let Share { verb, messages: good, bytes } = self.share();
         match source {
             Source::Stream => Shortfall::StreamShare(verb, &human_bytes(bytes)).text(),
-            // Each file has its answer: a count of bytes adds nothing.
+            // Each file has its own answer, so a byte count adds nothing.
             Source::Files(files) if matches!(stop, Stop::Done) => {
                 let (saved, all) = files.share();
                 Shortfall::FilesShare { saved, all }.text()
@@ -188,8 +188,8 @@ impl Report<'_> {
         }
     }
 
-    /// Returns the numbers of the first of `total` messages not known to be there, and how many
-    /// there are. Without an order, a count of what is written does not name messages; then it
+    /// Returns the numbers of the first of `total` messages that may not be written, and how many
+    /// there are. For an unordered class, a count of written messages does not identify them; then
     /// returns those that were not acknowledged.
     fn missing(&self, total: u64) -> (Vec<u64>, u64) {
         let Known { tally, confirmed } = self.known;
@@ -223,7 +223,7 @@ impl Report<'_> {
         let (to, share) = (self.connection.remote_addr(), self.share());
         let mut parts = Vec::new();
         if confirmed.is_told() && tally.sent() > share.messages {
-            // Messages that their class permits to drop.
+            // Messages that their class permits dropping.
             parts.push(Outcome::Superseded(tally.sent() - share.messages));
         } else if !confirmed.is_told() && tally.superseded() > 0 {
             // Replaced by a newer message; one that was in flight may well have arrived.

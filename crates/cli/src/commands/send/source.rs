@@ -43,7 +43,7 @@ impl Source {
         }
     }
 
-    /// Returns which confirmations to expect: files have answers of their own.
+    /// Returns which confirmations to expect: files have their own answers.
     pub(super) fn confirmed(&self, args: &SendArgs, connection: &Connection) -> Confirmed {
         match self {
             Self::Files(_) => Confirmed::none(),
@@ -61,7 +61,7 @@ impl Source {
         matches!(self, Self::Messages(messages) if messages.is_idle())
     }
 
-    /// Returns `true` if the listener has answered for every file, which says more than
+    /// Returns `true` if the listener has answered for every file, which is stronger than
     /// acknowledgements.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self, Self::Files(files) if files.are_settled())

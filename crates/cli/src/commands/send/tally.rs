@@ -14,7 +14,7 @@ pub(super) struct Tally {
     sent_bytes: Cell<u64>,
     good: Cell<u64>,
     good_bytes: Cell<u64>,
-    /// Latest: replaced by a newer one.
+    /// Latest: replaced by a newer message.
     superseded: Cell<u64>,
     /// Unreliable: sent, and never acknowledged.
     unacknowledged: Cell<u64>,
@@ -24,11 +24,11 @@ pub(super) struct Tally {
     unconfirmed: Cell<u64>,
     too_large: Cell<u64>,
     settled: Cell<u64>,
-    /// Finished, and not known to have arrived.
+    /// Finished, without proof of arrival.
     missed: Cell<u64>,
     /// The connection ended before everything was queued.
     cut: Cell<bool>,
-    /// The first messages not known to have arrived, by their number from 0.
+    /// The first messages that may not have arrived, by their number from 0.
     missing: RefCell<Vec<u64>>,
 }
 
@@ -156,7 +156,7 @@ impl Tally {
         fine == self.sent.get() && !self.is_cut()
     }
 
-    /// Returns the numbers of the first of `total` messages not known to have arrived; those never
+    /// Returns the numbers of the first of `total` messages that may not have arrived; those never
     /// queued come last.
     pub(super) fn missing(&self, total: u64) -> Vec<u64> {
         let mut missing = self.missing.borrow().clone();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_that_the_class_permits_are_no_failure() {
+    fn losses_that_the_class_permits_are_not_a_failure() {
         let tally = Tally::default();
         tally.sent.set(3);
         for outcome in [Outcome::Superseded, Outcome::Sent, Outcome::Acknowledged] {

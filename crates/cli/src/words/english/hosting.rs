@@ -1,4 +1,4 @@
-//! English, for what is said about what a chat keeps, its page, and undelivered lines.
+//! English texts about what a chat stores, its page, and undelivered lines.
 
 use crate::{
     output::counted,

@@ -1,4 +1,4 @@
-//! English, for what is said about drops and mismatches.
+//! English texts about drops and mismatches.
 
 use hikyaku::{Discard, dialect::Dialect};
 use hikyaku_plain::DropReason;

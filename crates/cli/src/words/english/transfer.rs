@@ -1,4 +1,4 @@
-//! English, for what `send`, `listen`, `ping` and `keygen` say.
+//! English texts of `send`, `listen`, `ping` and `keygen`.
 
 use crate::{
     output::counted,

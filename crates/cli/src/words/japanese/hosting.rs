@@ -1,4 +1,4 @@
-//! Japanese, for what is said about what a chat keeps, its page, and undelivered lines.
+//! Japanese texts about what a chat stores, its page, and undelivered lines.
 
 use crate::words::hosting::{Page, Storage, Undelivered};
 

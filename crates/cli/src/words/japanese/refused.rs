@@ -1,4 +1,4 @@
-//! Japanese, for what is said about drops and mismatches.
+//! Japanese texts about drops and mismatches.
 
 use hikyaku::{Discard, dialect::Dialect};
 use hikyaku_plain::DropReason;

@@ -1,4 +1,4 @@
-//! Japanese, for what `send`, `listen`, `ping` and `keygen` say.
+//! Japanese texts of `send`, `listen`, `ping` and `keygen`.
 
 use crate::words::transfer::{
     Datagram, KeyNews, Listener, Much, Outcome, Pinged, Sender, Shortfall, Verb,

@@ -25,7 +25,7 @@ pub(super) struct Display {
     terminal: Cells,
     /// The shell has the terminal.
     is_away: bool,
-    /// The terminal may have put characters elsewhere than we think.
+    /// The terminal may have put characters in other cells than we think.
     is_uncertain: bool,
 }
 
@@ -56,7 +56,7 @@ impl Display {
         }
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         if self.is_uncertain {
-            // What has not changed would not be drawn, and what stands there would stay.
+            // Unchanged cells would not be drawn, and foreign output would stay on the screen.
             clear(&mut self.terminal)?;
         }
         let drawn = self.terminal.draw(|frame| draw(state, frame))?;
@@ -64,7 +64,7 @@ impl Display {
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
-    /// Draws everything anew the next time.
+    /// Draws everything again the next time.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         if self.is_away { Ok(()) } else { clear(&mut self.terminal) }
     }
@@ -91,7 +91,7 @@ impl Display {
     #[cfg(unix)]
     pub(super) fn take_back(&mut self) -> io::Result<()> {
         if !self.is_away {
-            // The process was stopped without a word.
+            // The process was stopped without notice.
             let _ = disable_raw_mode();
         }
         enter()?;
@@ -109,8 +109,8 @@ impl Drop for Display {
     }
 }
 
-/// Forgets what is on the screen. [`Terminal::clear`] asks the terminal where its cursor is, and
-/// the thread that reads keys would take the answer.
+/// Forgets the contents of the screen. [`Terminal::clear`] asks the terminal where its cursor is,
+/// and the thread that reads keys would take the answer.
 fn clear(terminal: &mut Cells) -> io::Result<()> {
     let area = Rect::from((Position::ORIGIN, terminal.size()?));
     terminal.resize(area)
@@ -121,7 +121,7 @@ fn enter() -> io::Result<()> {
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)
 }
 
-/// As much as is possible: the terminal may be gone.
+/// Restores as much as possible: the terminal may be gone.
 fn leave() {
     let mut out = io::stdout();
     let _ = queue!(out, Show, DisableBracketedPaste, LeaveAlternateScreen);

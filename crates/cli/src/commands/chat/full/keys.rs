@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::Message;
 use crate::terminal;
 
-/// Reads keys until the terminal is gone, or nobody wants them any more.
+/// Reads keys until the terminal is gone, or nobody receives them any more.
 pub(super) fn read(messages: &mpsc::Sender<Message>) {
     loop {
         let input = match event::read() {
@@ -57,7 +57,7 @@ fn of_key(key: KeyEvent) -> Option<Key> {
     };
     let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
     let alt = key.modifiers.contains(KeyModifiers::ALT);
-    // Text of a keyboard layout that reaches some characters with both.
+    // Some keyboard layouts produce characters with both modifiers.
     let is_text = ctrl && alt && matches!(code, Code::Char(_));
     Some(Key { code, ctrl: ctrl && !is_text, alt: alt && !is_text })
 }

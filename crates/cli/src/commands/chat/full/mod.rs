@@ -35,20 +35,20 @@ mod screen;
 #[cfg(unix)]
 mod suspend;
 
-/// What the thread of the screen waits for.
+/// The events of the screen's thread.
 enum Message {
     Input(Input),
     /// The shell takes the terminal.
     #[cfg(unix)]
     Suspend,
-    /// The process goes on.
+    /// The process continues.
     #[cfg(unix)]
     Continued,
-    /// The chat is over.
+    /// The chat has ended.
     Close,
 }
 
-/// An open screen. When it is dropped, the terminal is as it was before.
+/// An open screen. Dropping it restores the terminal.
 pub(super) struct Full {
     messages: mpsc::Sender<Message>,
     is_closed: Arc<AtomicBool>,
@@ -58,15 +58,15 @@ pub(super) struct Full {
     _diverted: Diverted,
 }
 
-/// Who reads the screen.
+/// The reader of the screen.
 pub(super) struct Reader<'a> {
     pub(super) name: &'a str,
     pub(super) language: Language,
     pub(super) is_host: bool,
 }
 
-/// Opens the screen where standard input and output are a terminal that is able to show it.
-/// Returns what the reader enters, too.
+/// Opens the screen if standard input and output are a terminal that can show it. Also returns what
+/// the reader enters.
 pub(super) fn open(reader: &Reader<'_>) -> Option<(mpsc::Receiver<Entry>, Full)> {
     if !is_able() {
         return None;
@@ -109,7 +109,7 @@ pub(super) fn open(reader: &Reader<'_>) -> Option<(mpsc::Receiver<Entry>, Full)>
     Some((entered, full))
 }
 
-/// Returns `true` if there is a terminal that is able to show the screen.
+/// Returns `true` if there is a terminal that can show the screen.
 pub(super) fn is_able() -> bool {
     let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     let has_size = terminal::columns().is_some();
@@ -125,7 +125,7 @@ impl Full {
         }
     }
 
-    /// Shows an item, unless the terminal is too slow: a host does not wait.
+    /// Shows an item, or drops it if the terminal is too slow, because a host does not wait.
     pub(super) fn show_now(&mut self, item: Shown) {
         if self.missed > 0 {
             let text = format!("({} lines not shown)", self.missed);
@@ -151,7 +151,7 @@ impl Full {
 impl Drop for Full {
     fn drop(&mut self) {
         self.is_closed.store(true, Ordering::Release);
-        // If there is no place in the queue, the thread sees the flag.
+        // If the queue is full, the thread sees the flag.
         let _ = self.messages.try_send(Message::Close);
     }
 }

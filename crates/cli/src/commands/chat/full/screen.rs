@@ -22,7 +22,7 @@ pub(super) struct Screen {
     pub(super) is_closed: Arc<AtomicBool>,
 }
 
-/// Ends the chat when the thread ends, also by a fault.
+/// Ends the chat when the thread ends, even by a panic.
 struct Interrupts;
 
 impl Drop for Interrupts {
@@ -32,10 +32,10 @@ impl Drop for Interrupts {
 }
 
 impl Screen {
-    /// Shows the chat until it is over, or the terminal fails.
+    /// Shows the chat until it ends or the terminal fails.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let interrupts = Interrupts;
-        // An error means that the terminal is gone: nobody is there to read it.
+        // An error means that the terminal is gone, and nobody can read the message.
         let _ = self.show(&mut queue);
         if self.is_closed.load(Ordering::Acquire) {
             std::mem::forget(interrupts);
@@ -48,7 +48,7 @@ impl Screen {
         self.display.draw(&self.state)?;
         while let Some(message) = queue.blocking_recv() {
             let mut next = Some(message);
-            // What has come together is drawn together.
+            // Items that arrived together are drawn together.
             for _ in 0..MAX_LINES_TO_SHOW {
                 let Some(message) = next else { break };
                 if matches!(message, Message::Close) || self.is_closed.load(Ordering::Acquire) {
@@ -98,7 +98,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Hands an entry to the chat, which may be busy.
+    /// Passes an entry to the chat, which may be busy.
     fn enter(&mut self, entry: Entry) -> io::Result<()> {
         match self.entries.try_send(entry) {
             Err(mpsc::error::TrySendError::Full(entry)) => self.change(Input::NotTaken(entry)),

@@ -1,4 +1,4 @@
-//! Gives the terminal to the shell and takes it back: Ctrl-Z, `fg`.
+//! Returns the terminal to the shell and takes it back: Ctrl-Z, `fg`.
 
 use std::io;
 
@@ -13,13 +13,13 @@ use tokio::{
 
 use super::Message;
 
-/// Passes on that the process is to stop, and that it goes on.
+/// Forwards the signals that stop and continue the process.
 pub(super) fn watch(messages: &mpsc::Sender<Message>) {
     let stopping = signal(SignalKind::from_raw(Signal::TSTP.as_raw()));
     let continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()));
-    // Without them, the next key draws what has changed.
+    // Without these signals, the next key redraws what has changed.
     let (Ok(mut stopping), Ok(mut continued)) = (stopping, continued) else { return };
-    // Weak: the screen is not kept open by this.
+    // Weak, so that this does not keep the screen open.
     let messages = messages.downgrade();
     tokio::spawn(async move {
         loop {
@@ -50,7 +50,7 @@ pub(super) fn stop() {
     let _ = kill_process(getpid(), Signal::STOP);
 }
 
-/// Returns `true` if changing the terminal would stop the process once more.
+/// Returns `true` if changing the terminal would stop the process again.
 pub(super) fn is_in_background() -> bool {
     tcgetpgrp(io::stdin()).is_ok_and(|group| group != getpgrp())
 }
