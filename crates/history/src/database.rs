@@ -1,4 +1,4 @@
-//! A SQLite file of ours: how it is opened, and what its errors say.
+//! A SQLite file of this crate: how it is opened, and what its errors say.
 
 use std::{
     fmt::Display,
@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::limits::{BUSY_TIMEOUT, PREPARED, WAL_LEN};
 
-/// A kind of file: who else may not be mistaken for it, and what it contains.
+/// A kind of file: how it is distinguished from others, and what it contains.
 #[derive(Debug)]
 pub(crate) struct Format {
     /// What the file is, for people.
@@ -23,11 +23,11 @@ pub(crate) struct Format {
     pub(crate) version: i32,
     /// Creates the tables of the first version.
     pub(crate) schema: &'static str,
-    /// Makes each version of the one before; that of version 2 comes first.
+    /// Migrations from each version to the next; that to version 2 comes first.
     pub(crate) upgrades: &'static [&'static str],
 }
 
-/// What a file is when it is opened.
+/// The state of a file when it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Empty,
@@ -39,17 +39,17 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "the lock is held by the open file")] File);
 
-/// Why a lock was not given.
+/// Why a lock was not granted.
 #[derive(Debug)]
 pub(crate) enum NoLock {
     /// Another process has it.
     Held,
-    /// The file could not be made or locked.
+    /// The file could not be created or locked.
     Failed(io::Error),
 }
 
 impl Lock {
-    /// Locks a file beside the database; SQLite's own locks are of a transaction each.
+    /// Locks a file beside the database; SQLite's own locks last only for a transaction.
     pub(crate) fn take(path: &Path) -> Result<Self, NoLock> {
         let mut name = path.as_os_str().to_owned();
         name.push("-lock");
@@ -71,8 +71,8 @@ fn private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Creates the file and its folder where they are missing, for their owner alone, and returns the
-/// file's real path: SQLite names the files beside it after that one.
+/// Creates the file and its folder if they are missing, readable only by their owner, and returns
+/// the file's real path: SQLite names the files beside it after that one.
 pub(crate) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
     let failed = |error| unusable(path, error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -89,7 +89,7 @@ pub(crate) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(path)
 }
 
-/// Opens a prepared file to write it, and creates its tables if it is empty; `first` then fills
+/// Opens a prepared file for writing, and creates its tables if it is empty; `first` then fills
 /// them.
 pub(crate) fn open(
     path: &Path,
@@ -110,7 +110,7 @@ pub(crate) fn open(
     Ok(db)
 }
 
-/// Opens another connection to a file that this process has opened, to write it.
+/// Opens another connection to a file that this process has opened, for writing.
 pub(crate) fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| explain(path, &error);
@@ -120,7 +120,7 @@ pub(crate) fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Opens another connection to a file that this process has opened, to read it.
+/// Opens another connection to a file that this process has opened, for reading.
 pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| explain(path, &error);
@@ -130,7 +130,7 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Returns what a file is, and an error for one that this version does not write.
+/// Returns the state of a file, and an error for one that this version cannot write.
 fn check(db: &Connection, path: &Path, format: &Format) -> Result<State, StoreError> {
     let failed = |error| explain(path, &error);
     let number = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i32>(0));
@@ -143,7 +143,7 @@ fn check(db: &Connection, path: &Path, format: &Format) -> Result<State, StoreEr
     }
     if application != format.application {
         return Err(StoreError::of_file(format!(
-            "{name} is not {what}, but a file of another program; give another name"
+            "{name} is not {what}, but a file of another program; choose another name"
         )));
     }
     if version > format.version {
@@ -162,7 +162,7 @@ fn configure(db: &Connection, is_empty: bool) -> rusqlite::Result<()> {
         db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     db.pragma_update(None, "journal_mode", "WAL")?;
-    // A transaction is on the disk when it has been committed.
+    // A committed transaction is on disk.
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "trusted_schema", "OFF")?;
     db.pragma_update(None, "journal_size_limit", WAL_LEN)?;
@@ -186,7 +186,7 @@ fn create(
     transaction.commit()
 }
 
-/// Makes a file of an older version one of this version.
+/// Migrates a file of an older version to this version.
 fn upgrade(db: &mut Connection, format: &Format, version: i32) -> rusqlite::Result<()> {
     let done = usize::try_from(version.saturating_sub(1)).unwrap_or(0);
     let missing = format.upgrades.get(done..).unwrap_or_default();
@@ -201,25 +201,25 @@ fn upgrade(db: &mut Connection, format: &Format, version: i32) -> rusqlite::Resu
     transaction.commit()
 }
 
-/// Says that a file cannot be used.
+/// Returns the error for a file that cannot be used.
 pub(crate) fn unusable(path: &Path, why: impl Display) -> StoreError {
     StoreError::of_file(format!("{}: {why}", path.display()))
 }
 
-/// Says what went wrong with a file: to members of a chat without its name, and to whoever has it
-/// with its name and what to do.
+/// Describes an error of a file: for members of a chat without its name, and for the owner with its
+/// name and what to do.
 pub(crate) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
     let (problem, to_do) = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => ("the disk is full", "make room, then try again"),
-        Some(ErrorCode::NotADatabase) => ("not a SQLite file", "give another name"),
+        Some(ErrorCode::NotADatabase) => ("not a SQLite file", "choose another name"),
         Some(ErrorCode::DatabaseCorrupt) => {
-            ("the file is damaged", "move it away to begin anew, or restore a copy")
+            ("the file is damaged", "move it away to start with a new one, or restore a copy")
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             ("another program is writing to the file", "stop that program")
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            ("the file may not be written", "change who may write it")
+            ("the file is not writable", "change its permissions")
         }
         Some(ErrorCode::SystemIoFailure) => {
             let detail = format!("{}: reading or writing failed: {error}", path.display());

@@ -1,9 +1,8 @@
-//! What a client keeps: a file per host, key and device.
+//! The stored data of a client: one file per host, key and device.
 //!
-//! A client takes the first file that no other client of the machine has: two terminals are two
-//! devices. The files that nobody has, left by clients that were killed, may hold messages that
-//! were not sent; the next client sends them. A host stores each id of a key once, whichever device
-//! sends it.
+//! A client uses the first file that no other client on the machine uses: two terminals are two
+//! devices. Files without a client, left by clients that were killed, may contain unsent messages,
+//! which the next client sends. A host stores each id of a key once, whichever device sends it.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +29,7 @@ const DEVICE: Format = Format {
     upgrades: &[],
 };
 
-/// The store of a device in a file, which is this client's until it is dropped.
+/// The store of a device in a file, which belongs to this client until it is dropped.
 #[derive(Debug)]
 pub struct SqliteDevice {
     path: PathBuf,
@@ -41,12 +40,12 @@ pub struct SqliteDevice {
 }
 
 impl SqliteDevice {
-    /// Opens the store of the first device that no other client has, and moves the messages there
-    /// that devices without a client have not sent. Files and folders that are missing are created
-    /// for their owner alone.
+    /// Opens the store of the first device that no other client uses, and moves unsent messages
+    /// there from devices without a client. Missing files and folders are created, readable only by
+    /// their owner.
     ///
-    /// `host` and `key` are the fingerprints of the host's key and of the client's. `chance` makes
-    /// the number of a new device.
+    /// `host` and `key` are the fingerprints of the host's key and of the client's. `chance` is the
+    /// source of a new device's number.
     ///
     /// # Errors
     /// When too many clients run, or when the file is not a client's store or one of a newer
@@ -88,7 +87,7 @@ impl SqliteDevice {
     }
 
     /// Moves the outbox of a device without a client here, as much of it as fits. A file that
-    /// another client has, or that cannot be read, stays as it is.
+    /// another client uses, or that cannot be read, is left unchanged.
     fn adopt(&mut self, path: &Path) -> Result<(), StoreError> {
         let Ok(Some(mut other)) = Self::take(path, 0) else { return Ok(()) };
         let Ok(kept) = other.load() else { return Ok(()) };
@@ -99,7 +98,7 @@ impl SqliteDevice {
         }
         let add: Vec<_> = moved().cloned().map(Change::Add).collect();
         let remove: Vec<_> = moved().map(|unsent| Change::Remove(unsent.id)).collect();
-        // A crash between the two leaves them in both, with the same ids.
+        // After a crash between the two steps, both have them, with the same ids.
         self.commit(&add)?;
         other.commit(&remove)
     }
@@ -138,7 +137,8 @@ impl SqliteDevice {
         transaction.commit()
     }
 
-    /// Sets whether commits wait for the disk. One that does not survives the end of the process.
+    /// Sets whether commits wait for the disk. A commit that does not wait still survives the end
+    /// of the process.
     fn wait_for_disk(&mut self, waits: bool) -> rusqlite::Result<()> {
         if waits != self.waits {
             let mode = if waits { "FULL" } else { "NORMAL" };
@@ -189,7 +189,7 @@ fn apply(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
             }
             db.execute("UPDATE device SET has_rooms = TRUE", []).map(|_| ())
         }
-        // A kind of change that this version does not know cannot be kept.
+        // A kind of change that this version does not know cannot be stored.
         _ => Err(rusqlite::Error::InvalidQuery),
     }
 }
@@ -229,8 +229,8 @@ fn unsent(row: &Row<'_>) -> rusqlite::Result<Unsent> {
     Ok(Unsent { id, room: room_at(row, 1)?, what, text: row.get(4)? })
 }
 
-/// Writes a fingerprint with characters that every file system takes: those of Base64 that are not
-/// letters or digits become the ones of its form for file names (RFC 4648 section 5).
+/// Writes a fingerprint with characters that every file system accepts: those of Base64 that are
+/// not letters or digits become the ones of its form for file names (RFC 4648 section 5).
 fn file_name(fingerprint: &str) -> String {
     let digest = fingerprint.strip_prefix("SHA256:").unwrap_or(fingerprint);
     let safe = |c: char| match c {

@@ -1,4 +1,4 @@
-//! One-use invites: which were issued, and who has used them.
+//! One-use invites: which were issued, and which key has used each.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,8 @@ use crate::database;
 /// The SHA-256 of a one-use secret.
 pub type InviteId = [u8; 32];
 
-/// A connection to a history for its one-use invites. What it returns has been stored.
+/// A connection to a history for its one-use invites. Its results have been stored when they are
+/// returned.
 #[derive(Debug)]
 pub struct SqliteInvites {
     path: PathBuf,
@@ -22,7 +23,7 @@ impl SqliteInvites {
         Ok(Self { path: path.to_owned(), db: database::open_to_write(path)? })
     }
 
-    /// Stores that an invite was issued.
+    /// Stores the issue of an invite.
     ///
     /// # Errors
     /// When it cannot be stored.

@@ -1,4 +1,4 @@
-//! What a chat keeps in SQLite files: a host its history, a client its unsent messages.
+//! SQLite files of a chat: a host's history, and a client's unsent messages.
 //!
 //! ```text
 //! SqliteStore::commit   numbers a batch, one transaction, on the disk when it returns   store.rs
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! SQLite is compiled in (3.50 or later, with FTS5), so that a file written on one machine is read
-//! on any other. A chat that keeps no history does not need this crate.
+//! on any other. A chat without a history does not need this crate.
 
 pub mod limits;
 pub mod search;

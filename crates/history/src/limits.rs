@@ -6,40 +6,42 @@ use std::time::Duration;
 /// any transaction of it.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Statements that a connection keeps prepared: all that it has.
+/// Statements that a connection keeps prepared: all of them.
 pub const PREPARED: usize = 32;
 
-/// Words of a search; more are not looked at. A person types fewer, and each is looked up.
+/// Words of a search; further ones are ignored. A person types fewer, and each one costs a look-up.
 pub const MAX_SEARCH_WORDS: usize = 16;
 
 /// Characters of scripts without spaces, and other words, in all words of a search together: each
-/// is looked up. A sentence has as many.
+/// one costs a look-up. A sentence has about this many.
 pub const MAX_SEARCH_TOKENS: usize = 64;
 
-/// Instructions of SQLite between looks at what a search has left: some ten pages of the index.
+/// Instructions of SQLite between checks of a search's remaining steps: some ten pages of the
+/// index.
 pub const SEARCH_STEP: i32 = 100;
 
-/// Steps that one search may take, of up to a millisecond each; beyond it, what was found is the
-/// answer. Words of every line, never one after the other, take 33 steps among 60,000 lines.
+/// Steps that one search may take, of up to a millisecond each; beyond it, the search returns what
+/// it has found. Words that are in every line, but never adjacent, take 33 steps among 60,000
+/// lines.
 pub const MAX_SEARCH_STEPS: u64 = 200;
 
-/// Bytes of a search that are looked at: a line's worth of words, not a pasted book.
+/// Bytes of a search that are used: a line's worth of words, not a pasted book.
 pub const MAX_SEARCH_LEN: usize = 512;
 
-/// Events that one call forgets: the thread that forgets also stores, and waits no longer than a
-/// moment. The next call continues.
+/// Events that one call deletes: the same thread also stores events, and must not block for long.
+/// The next call continues.
 pub const MAX_PRUNED: usize = 10_000;
 
-/// Pages of the search index that are merged after each call that forgets, so that the space of
-/// forgotten lines is free again: some 16 MB.
+/// Pages of the search index that are merged after each deletion, so that the space of deleted
+/// lines is reused: some 16 MB.
 pub const MERGED_PAGES: i64 = 4_000;
 
-/// Bytes of the log of changes that stay on the disk after it was written back.
+/// Bytes of the write-ahead log that stay on disk after a checkpoint.
 pub const WAL_LEN: i64 = 16 << 20;
 
-/// Clients of one key and one chat that run at a time on a machine, each a device with a file.
+/// Concurrent clients of one key and one chat on a machine; each is a device with a file.
 pub const MAX_DEVICES: u32 = 16;
 
-/// Bytes after which no more events are read for a device at once. They are in memory until the
+/// Bytes after which no more events are read for a device at once. They stay in memory until the
 /// device has taken them, and it may take none.
 pub const MAX_ANSWER_LEN: usize = 64 << 10;

@@ -1,10 +1,11 @@
-//! How SQLite answers each statement of this crate: by an index, or all of a small table.
+//! Checks how SQLite answers each statement of this crate: by an index, or by scanning a small
+//! table.
 
 use rusqlite::Connection;
 
 use crate::{reader, store};
 
-/// The files that have statements.
+/// The files that contain statements.
 const FILES: [(&str, &str); 5] = [
     ("device.rs", include_str!("device.rs")),
     ("invites.rs", include_str!("invites.rs")),
@@ -13,7 +14,7 @@ const FILES: [(&str, &str); 5] = [
     ("store.rs", include_str!("store.rs")),
 ];
 
-/// What may be read whole, by the beginning of the statement, and why.
+/// The statements that may scan a table, by their beginning, and why.
 const WHOLE: [(&str, &str); 18] = [
     ("SELECT forgotten FROM log", "one row"),
     ("SELECT head FROM log", "one row"),
@@ -53,7 +54,7 @@ fn filled(text: &str) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
-        let end = after.find('}').expect("a brace is closed");
+        let end = after.find('}').expect("every brace is closed");
         filled += before;
         filled += "1";
         rest = &after[end + 1..];
@@ -78,7 +79,7 @@ fn database(schema: &[&str]) -> Connection {
 }
 
 #[test]
-fn every_statement_is_answered_by_an_index() {
+fn every_statement_uses_an_index() {
     let host = database(&[include_str!("schema.sql"), include_str!("upgrade.sql")]);
     let client = database(&[include_str!("device.sql")]);
     let built = [reader::after(16), store::with_topics()].map(|text| ("built", filled(&text)));
@@ -87,7 +88,7 @@ fn every_statement_is_answered_by_an_index() {
     });
     let (mut checked, mut slow) = (0, Vec::new());
     for (file, statement) in written.chain(built) {
-        // Only part of one, which is built elsewhere.
+        // Skip statements that are only parts, which other code joins.
         if statement.starts_with("SELECT name, head, topic FROM room") && file != "built" {
             continue;
         }
@@ -108,7 +109,7 @@ fn every_statement_is_answered_by_an_index() {
 }
 
 #[test]
-fn what_a_device_reads_is_merged_from_one_index_per_room_and_sorted_by_none() {
+fn reading_for_a_device_merges_one_index_per_room_without_sorting() {
     let host = database(&[include_str!("schema.sql"), include_str!("upgrade.sql")]);
     let plan = plan(&host, &reader::after(16)).unwrap();
     let searched = |index: &str| plan.iter().filter(|step| step.contains(index)).count();
@@ -119,7 +120,7 @@ fn what_a_device_reads_is_merged_from_one_index_per_room_and_sorted_by_none() {
 }
 
 #[test]
-fn a_statement_is_found_wherever_it_stands() {
+fn statements_are_found_anywhere_in_a_file() {
     let source = "let a = \"SELECT 1\";\n// \"SELECT 2\"\nf(\"UPDATE x\n   SET y = {N}\", \"no\")";
     assert_eq!(statements(source), ["SELECT 1", "UPDATE x SET y = 1"]);
 }

@@ -1,4 +1,4 @@
-//! Forgetting: the oldest events go, and their space is free for new ones.
+//! Deletion of old events, which frees their space for new ones.
 
 use hikyaku_chat::{event::Seq, limits::MAX_OWNED_NAMES, store::Retention};
 use rusqlite::{Connection, Transaction, params};
@@ -8,8 +8,8 @@ use crate::{
     sql::{seq_at, to_sql},
 };
 
-/// Forgets what is too old or too much, at most [`MAX_PRUNED`] events, and gives their space back
-/// to the file system.
+/// Deletes events that are too old or too many, at most [`MAX_PRUNED`], and returns their space to
+/// the file system.
 pub(crate) fn prune(db: &mut Connection, retention: Retention) -> rusqlite::Result<Seq> {
     let forgotten = db.query_row("SELECT forgotten FROM log", [], seq_at::<0>)?;
     let old = too_old(db, retention)?;
@@ -19,15 +19,15 @@ pub(crate) fn prune(db: &mut Connection, retention: Retention) -> rusqlite::Resu
     forget(&transaction, last)?;
     transaction.commit()?;
     db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?1)", [MERGED_PAGES])?;
-    // Each row of the answer is a page that was given back.
+    // Each row of the result is a page that was returned.
     let mut vacuum = db.prepare("PRAGMA incremental_vacuum")?;
     let mut pages = vacuum.query([])?;
     while pages.next()?.is_some() {}
     Ok(last)
 }
 
-/// Forgets rooms in which nothing was ever said and that have no topic, and who came to them and
-/// left. Call it while nobody is in any.
+/// Deletes rooms without messages and without a topic, including their arrivals and departures.
+/// Call it while all rooms are empty.
 pub(crate) fn forget_idle_rooms(db: &mut Connection) -> rusqlite::Result<()> {
     let transaction = db.transaction()?;
     transaction.execute_batch(FORGET_IDLE_ROOMS)?;
@@ -48,10 +48,10 @@ pub(crate) fn used(db: &Connection) -> rusqlite::Result<u64> {
     Ok(pages * number("PRAGMA page_size")?)
 }
 
-/// Returns the number of the last event, among the oldest, before which all are too old.
+/// Returns the number of the last event, among the oldest, up to which all are too old.
 fn too_old(db: &Connection, retention: Retention) -> rusqlite::Result<Option<Seq>> {
     let Some(before) = retention.before else { return Ok(None) };
-    // A clock may have gone backwards: the first event that is young enough decides.
+    // The clock may have gone backwards: stop at the first event that is recent enough.
     let mut oldest = db.prepare("SELECT seq, at FROM event ORDER BY seq LIMIT ?1")?;
     let mut rows = oldest.query([MAX_PRUNED as i64])?;
     let mut last = None;
@@ -64,7 +64,7 @@ fn too_old(db: &Connection, retention: Retention) -> rusqlite::Result<Option<Seq
     Ok(last)
 }
 
-/// Returns the number of the last event that has to go. Each is taken to have the average size,
+/// Returns the number of the last event that must be deleted. Assumes the average size for each,
 /// because an event shares pages with others and has its words in the index.
 fn too_much(db: &Connection, retention: Retention) -> rusqlite::Result<Option<Seq>> {
     let Some(most) = retention.most_bytes else { return Ok(None) };
@@ -91,9 +91,9 @@ fn forget(db: &Transaction<'_>, last: Seq) -> rusqlite::Result<()> {
     )?;
     db.execute("DELETE FROM event WHERE seq <= ?1", [last])?;
     db.execute("UPDATE log SET forgotten = ?1", [last])?;
-    // A room without events is gone, except for its topic.
+    // A room without events is deleted, but its topic is kept.
     db.execute("DELETE FROM room WHERE head <= ?1 AND topic = ''", [last])?;
-    // So is a key, except for the latest names.
+    // Keys are deleted too, except those with the latest names.
     db.execute(
         "DELETE FROM key WHERE head <= ?1 AND id NOT IN (
              SELECT id FROM key WHERE name IS NOT NULL ORDER BY named DESC LIMIT ?2)",

@@ -31,7 +31,7 @@ use crate::{
 pub struct SqliteReader {
     path: PathBuf,
     db: Connection,
-    /// Steps that the running statement may still take.
+    /// The steps that remain for the running statement.
     steps_left: Arc<AtomicU64>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) const PAGE: &str = "
     WHERE room = (SELECT id FROM room WHERE name = ?1) AND kind = 'said' AND seq < ?2
     ORDER BY seq DESC LIMIT ?3";
 
-/// The index is read backwards, and no more of it than is asked for.
+/// The index is read backwards, and only as far as needed.
 pub(crate) const SEARCH: &str = "
     SELECT event.seq, event.line FROM words CROSS JOIN event ON event.seq = words.rowid
     WHERE words MATCH ?1 AND words.rowid < ?2
@@ -52,9 +52,9 @@ pub(crate) const KEY_ID: &str = "SELECT id FROM key WHERE fingerprint = ?1";
 
 pub(crate) const FORGOTTEN: &str = "SELECT forgotten FROM log";
 
-/// Returns the question for the events of so many rooms, and of the whispers of one key: each part
-/// is read from an index of its own, in the order of the log, and no more than is asked for. So a
-/// device costs what it reads, however much others have said.
+/// Returns the query for the events of this many rooms, and for the whispers of one key: each part
+/// is read from its own index, in the order of the log, and only as far as needed. So a device pays
+/// for what it reads, however much others have said.
 pub(crate) fn after(rooms: usize) -> String {
     let mut question = String::from(
         "SELECT seq, line FROM event
@@ -69,7 +69,7 @@ pub(crate) fn after(rooms: usize) -> String {
             " UNION ALL SELECT seq, line FROM event
              WHERE room = ?{id} AND addressee IS NULL AND seq > ?{since}"
         )
-        .expect("a string takes what is written");
+        .expect("writing to a string cannot fail");
     }
     question + " ORDER BY seq LIMIT ?3"
 }
@@ -96,7 +96,7 @@ impl SqliteReader {
         self.db.prepare_cached(question)?.query_map(parameters, stored)?.collect()
     }
 
-    /// All questions are answered from one state of the file.
+    /// Answers all queries from one snapshot of the file.
     fn read_after(
         &mut self,
         seq: Seq,
@@ -128,7 +128,7 @@ impl SqliteReader {
         Ok(Some(events))
     }
 
-    /// Runs a search that may take so many steps. What comes after it has no limit.
+    /// Runs a search with a limit of steps. Later statements have no limit.
     fn find_within(
         &self,
         steps: u64,
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_that_runs_out_of_steps_answers_with_the_newest_that_it_found() {
+    fn a_search_that_runs_out_of_steps_returns_the_newest_matches() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.sqlite");
         let mut history = SqliteStore::open(&path, 7).unwrap();
@@ -259,7 +259,7 @@ mod tests {
         assert!(found.is_cut_short);
         assert!((1..50).contains(&found.lines.len()), "{}", found.lines.len());
         assert_eq!(found.lines.last().map(|line| line.seq), Some(Seq(100)));
-        // What comes after it has no limit.
+        // Later statements have no limit.
         assert_eq!(find().unwrap().lines.len(), 50);
     }
 }

@@ -1,16 +1,16 @@
-//! Words as they are indexed and searched: the same for a line and for a question.
+//! The words that are indexed and searched, which are formed alike for lines and queries.
 //!
-//! A line of a script that writes no spaces between words cannot be cut into words without a
-//! dictionary. So each of its characters is a word, and 飛脚 is searched as one after the other:
-//! any part of a line is found, from one character on.
+//! A line in a script without spaces cannot be split into words without a dictionary. So each of
+//! its characters is a word, and 飛脚 is searched as a sequence of two: any part of a line is found,
+//! even one character.
 //!
 //! ```text
 //! "Das ｶﾞラス、飛脚!"   compatibility forms (NFKC), lower case, no accents
 //! das ガ ラ ス 飛 脚     words, with a space between them
 //! ```
 //!
-//! The words are cut here and not by SQLite's tokenizer, whose tables end at Unicode 6.1: so it is
-//! known which words a question has. No character of a question is syntax.
+//! Words are split here and not by SQLite's tokenizer, whose tables end at Unicode 6.1, so that the
+//! words of a query are known. No character of a query is syntax.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ pub fn words(text: &str) -> String {
         .nfkd()
         .flat_map(char::to_lowercase)
         .filter(|c| !is_accent(*c))
-        // A letter and the sound mark of a half-width kana become one.
+        // A letter and a half-width kana sound mark become one character.
         .nfc();
     let mut words = String::with_capacity(text.len() * 2);
     for c in folded {
@@ -40,7 +40,7 @@ pub fn words(text: &str) -> String {
     words
 }
 
-/// Writes a question as an FTS5 expression for the lines that contain all its words, in one of the
+/// Converts a query to an FTS5 expression for the lines that contain all its words, in one of the
 /// rooms with these numbers. Returns `None` if it has no word or no room.
 pub(crate) fn expression(question: &str, rooms: &[i64]) -> Option<String> {
     let end = question.floor_char_boundary(MAX_SEARCH_LEN);
@@ -55,7 +55,7 @@ pub(crate) fn expression(question: &str, rooms: &[i64]) -> Option<String> {
         }
         tokens_left -= tokens.len();
         let and = if text.is_empty() { "" } else { " AND " };
-        write!(text, "{and}\"{}\"", tokens.join(" ")).expect("a string takes what is written");
+        write!(text, "{and}\"{}\"", tokens.join(" ")).expect("writing to a string cannot fail");
     }
     let rooms: Vec<_> = rooms.iter().map(|room| room_word(*room)).collect();
     let nothing = text.is_empty() || rooms.is_empty();
@@ -67,12 +67,13 @@ pub(crate) fn room_word(room: i64) -> String {
     format!("r{room}")
 }
 
-/// Accents of alphabets: `cafe` finds `café`. Marks of other scripts are letters of theirs.
+/// Accents of alphabets: `cafe` finds `café`. In other scripts, marks are part of the letter.
 const fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
 }
 
-/// Characters that are words: of Chinese, Japanese and Korean, and symbols, as people search them.
+/// Characters that are words by themselves: Chinese, Japanese and Korean ones, and symbols, as
+/// people search for them.
 const fn stands_alone(c: char) -> bool {
     matches!(
         c,
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_folded_and_cut_where_the_script_has_spaces() {
+    fn words_are_folded_and_split_at_spaces() {
         assert_eq!(list("Das Café, ＡＢＣ-1!"), ["das", "cafe", "abc", "1"]);
         assert_eq!(list("İstanbul ﬁn"), ["istanbul", "fin"]);
         assert_eq!(list("हिन्दी में"), ["हिन्दी", "में"]);
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_has_no_syntax() {
+    fn a_query_has_no_syntax() {
         let text = |question| expression(question, &[1]);
         let expected = "text : (\"a\" AND \"茶 室\") AND room : (r1)";
         assert_eq!(text("A\u{3000}茶室").as_deref(), Some(expected));
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_bounded() {
+    fn a_query_is_bounded() {
         let long = expression(&"茶 ".repeat(10_000), &[1]).unwrap();
         assert_eq!(long.matches('茶').count(), MAX_SEARCH_WORDS);
         let long = expression(&"茶".repeat(10_000), &[1]).unwrap();

@@ -1,9 +1,9 @@
-//! Values of ours in columns of SQLite.
+//! Conversion of values to SQLite columns.
 
 use hikyaku_chat::{event::Seq, room_name::RoomName};
 use rusqlite::{Connection, Error, Row, types::Type};
 
-/// SQLite's integers have a sign; numbers of a log and times do not reach it.
+/// SQLite's integers are signed; log numbers and times do not reach the sign bit.
 pub(crate) fn to_sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -21,7 +21,7 @@ pub(crate) fn room_at(row: &Row<'_>, column: usize) -> rusqlite::Result<RoomName
     name.parse().map_err(|error| invalid(column, Type::Text, error))
 }
 
-/// A column holds what no version has written.
+/// A column contains a value that no version has written.
 pub(crate) fn invalid(
     column: usize,
     found: Type,

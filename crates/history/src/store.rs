@@ -1,4 +1,4 @@
-//! The writing end: numbers events and stores them, a batch in a transaction.
+//! The writing end: numbers and stores events, one transaction per batch.
 
 use std::{
     path::{Path, PathBuf},
@@ -34,8 +34,8 @@ const HISTORY: Format = Format {
 
 /// A history in a file, which no other process can write at the same time.
 ///
-/// What was said to rooms can be searched. Whispers are stored, for the two keys that may read
-/// them, and are not found by a search.
+/// Messages to rooms can be searched. Whispers are stored for the two keys that may read them, and
+/// searches do not find them.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
@@ -43,18 +43,18 @@ pub struct SqliteStore {
     _lock: Lock,
 }
 
-/// What became of an event in a transaction that is not committed yet.
+/// The outcome of an event in a transaction that is not committed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It has its number.
     Numbered,
-    /// Its id has this number already.
+    /// Its id already has this number.
     Repeated(Seq),
 }
 
 impl SqliteStore {
-    /// Opens a history, or begins one. Files and folders that are missing are created for their
-    /// owner alone. `chance` names a new log.
+    /// Opens a history, or creates one. Missing files and folders are created, readable only by
+    /// their owner. `chance` is the source of a new log's id.
     ///
     /// # Errors
     /// When another host has the file, when it is not a history or one of a newer version, or when

@@ -1,4 +1,4 @@
-//! What a client keeps survives it, and two clients are two devices.
+//! A client's stored data survives it, and two clients are two devices.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
@@ -60,14 +60,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_file_keeps_what_memory_keeps(
+    fn a_file_stores_what_memory_stores(
         commits in prop::collection::vec(prop::collection::vec(some_change(), 0..6), 1..9),
     ) {
         let folder = tempfile::tempdir().unwrap();
         let mut file = open(folder.path());
         let mut memory = MemoryStore::new(Device::new(u64::MAX));
         for changes in commits {
-            // An id is added once.
+            // An id is added only once.
             let held = memory.load().unwrap().outbox;
             let mut added: Vec<_> = held.into_iter().map(|unsent| unsent.id).collect();
             let is_new = |change: &Change| match change {
@@ -86,7 +86,7 @@ proptest! {
 }
 
 #[test]
-fn two_clients_are_two_devices_and_a_client_that_returns_is_the_same() {
+fn two_clients_are_two_devices_and_a_returning_client_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let open = |chance| SqliteDevice::open(folder.path(), HOST, "SHA256:me", chance).unwrap();
     let number = |device: &mut SqliteDevice| device.load().unwrap().device;
@@ -99,7 +99,7 @@ fn two_clients_are_two_devices_and_a_client_that_returns_is_the_same() {
 }
 
 #[test]
-fn another_host_and_another_key_have_stores_of_their_own() {
+fn each_host_and_key_has_its_own_store() {
     let folder = tempfile::tempdir().unwrap();
     let mut mine = open(folder.path());
     mine.commit(&add(0..1)).unwrap();
@@ -112,12 +112,12 @@ fn another_host_and_another_key_have_stores_of_their_own() {
 }
 
 #[test]
-fn what_a_second_client_left_unsent_is_sent_by_the_first_that_comes() {
+fn unsent_messages_of_a_second_client_are_sent_by_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let [mut first, mut second] = [open(folder.path()), open(folder.path())];
     first.commit(&add(0..2)).unwrap();
     second.commit(&add(2..4)).unwrap();
-    // The second client is there: its messages are its own.
+    // The second client is running: its messages are its own.
     drop(first);
     assert_eq!(outbox(&mut open(folder.path())), [0, 1].map(unsent));
     drop(second);
@@ -127,7 +127,7 @@ fn what_a_second_client_left_unsent_is_sent_by_the_first_that_comes() {
 }
 
 #[test]
-fn what_does_not_fit_in_an_outbox_stays_where_it_is() {
+fn messages_that_do_not_fit_in_an_outbox_stay_where_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let [mut first, mut second] = [open(folder.path()), open(folder.path())];
     let most = MAX_OUTBOX as u64;

@@ -1,4 +1,4 @@
-//! What is committed is read, whole and in order, over restarts.
+//! Committed events are read back, complete and in order, across restarts.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
@@ -62,7 +62,7 @@ fn some_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a history is: a list, of which the beginning may be forgotten.
+/// The model of a history: a list whose beginning may be deleted.
 #[derive(Debug, Default)]
 struct Model {
     events: Vec<Event>,
@@ -123,7 +123,7 @@ impl Model {
         }
     }
 
-    /// A host starts: rooms in which nothing was said, and that have no topic, are forgotten.
+    /// A host starts: rooms without messages and without a topic are deleted.
     fn restart(&mut self) {
         let is_idle = |room: &RoomName| {
             !room.is_general()
@@ -212,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_history_is_the_list_of_what_was_committed(
+    fn a_history_is_the_list_of_committed_events(
         steps in prop::collection::vec(some_step(), 1..24),
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -257,7 +257,7 @@ fn a_log_keeps_its_id_and_continues_its_numbers() {
 }
 
 #[test]
-fn numbers_are_not_used_again_when_everything_was_forgotten() {
+fn numbers_are_not_reused_when_everything_was_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.sqlite");
     let mut history = open(&path);
@@ -272,7 +272,7 @@ fn numbers_are_not_used_again_when_everything_was_forgotten() {
 }
 
 #[test]
-fn a_signed_message_is_stored_without_its_text_beside_it_and_found_by_it() {
+fn a_signed_message_is_stored_once_and_found_by_its_text() {
     let folder = tempfile::tempdir().unwrap();
     let mut history = open(&folder.path().join("chat.sqlite"));
     let alice = Identity::generate("").unwrap();
@@ -295,7 +295,7 @@ fn a_signed_message_is_stored_without_its_text_beside_it_and_found_by_it() {
 }
 
 #[test]
-fn names_are_those_that_keys_had_last_the_newest_last() {
+fn names_are_the_last_of_each_key_the_newest_last() {
     let folder = tempfile::tempdir().unwrap();
     let mut history = open(&folder.path().join("chat.sqlite"));
     let renamed = Kind::Renamed { name: "bo".into() };
@@ -312,7 +312,7 @@ fn names_are_those_that_keys_had_last_the_newest_last() {
 }
 
 #[test]
-fn bans_are_kept_until_they_are_taken_back() {
+fn bans_are_stored_until_they_are_lifted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.sqlite");
     let mut history = open(&path);
@@ -337,7 +337,7 @@ fn whispers_are_not_found() {
 }
 
 #[test]
-fn a_search_finds_the_newest_before_a_number_in_rooms_that_are_asked_for() {
+fn a_search_finds_the_newest_lines_before_a_number_in_the_given_rooms() {
     let folder = tempfile::tempdir().unwrap();
     let mut history = open(&folder.path().join("chat.sqlite"));
     let mut events: Vec<_> =
@@ -361,7 +361,7 @@ fn a_search_finds_the_newest_before_a_number_in_rooms_that_are_asked_for() {
 }
 
 #[test]
-fn the_oldest_events_are_forgotten_until_the_rest_fits() {
+fn the_oldest_events_are_deleted_until_the_rest_fits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.sqlite");
     let mut history = open(&path);
@@ -377,7 +377,7 @@ fn the_oldest_events_are_forgotten_until_the_rest_fits() {
         last = history.prune(Retention { before: None, most_bytes }).unwrap();
     }
     assert!(history.used_bytes().unwrap() <= before / 2);
-    // More than half of the newest are there: it was not emptied.
+    // More than half of the newest are left: it was not emptied.
     assert!((1_500..2_800).contains(&last.0), "{last:?}");
     let kept = after(&history, last.0).unwrap();
     assert_eq!(kept.len() as u64, 4_000 - last.0);
@@ -395,7 +395,7 @@ fn why(result: Result<SqliteStore, hikyaku_chat::store::StoreError>) -> String {
 }
 
 #[test]
-fn one_host_has_a_file() {
+fn a_file_belongs_to_one_host() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.sqlite");
     let first = open(&path);
@@ -406,7 +406,7 @@ fn one_host_has_a_file() {
 }
 
 #[test]
-fn a_file_of_others_or_of_a_newer_version_is_refused_and_stays_as_it_is() {
+fn a_foreign_or_newer_file_is_refused_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let check = |name: &str, words: &str| {
         let path = folder.path().join(name);
@@ -431,7 +431,7 @@ fn a_file_of_others_or_of_a_newer_version_is_refused_and_stays_as_it_is() {
 
 #[cfg(unix)]
 #[test]
-fn files_and_folders_are_for_their_owner() {
+fn files_and_folders_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
@@ -457,7 +457,7 @@ fn an_author_without_a_key_may_repeat_an_id() {
 }
 
 #[test]
-fn a_file_of_version_1_is_taken_over_with_what_it_has() {
+fn a_file_of_version_1_is_migrated_with_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.sqlite");
     let db = rusqlite::Connection::open(&path).unwrap();
@@ -475,7 +475,7 @@ fn a_file_of_version_1_is_taken_over_with_what_it_has() {
 }
 
 #[test]
-fn rooms_in_which_nothing_was_said_are_forgotten_when_a_host_starts() {
+fn rooms_without_messages_are_deleted_when_a_host_starts() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.sqlite");
     let mut history = open(&path);
@@ -501,7 +501,7 @@ fn rooms_in_which_nothing_was_said_are_forgotten_when_a_host_starts() {
         db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };
     assert_eq!((count("room"), count("event")), (2, 2));
-    // Numbers go on.
+    // Numbers continue.
     assert_eq!(store(&mut history, vec![said(1, 1, "a")]), [203]);
 }
 
@@ -524,7 +524,7 @@ fn a_host_starts_with_no_more_rooms_than_it_can_open() {
 }
 
 #[test]
-fn an_invite_that_was_used_is_used_after_a_restart() {
+fn a_used_invite_stays_used_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.sqlite");
     let history = open(&path);
@@ -546,7 +546,7 @@ fn an_invite_that_was_used_is_used_after_a_restart() {
 }
 
 #[test]
-fn a_search_takes_a_bounded_number_of_steps_and_answers_with_what_it_found() {
+fn a_search_takes_a_bounded_number_of_steps_and_returns_what_it_found() {
     let folder = tempfile::tempdir().unwrap();
     let mut history = open(&folder.path().join("chat.sqlite"));
     let texts = ["a b c d e f g h", "h g f e d c b a"];
@@ -556,18 +556,18 @@ fn a_search_takes_a_bounded_number_of_steps_and_answers_with_what_it_found() {
     }
     let mut reader = history.reader().unwrap();
     let rooms = [RoomName::general()];
-    // No line has these one after the other, and each line has all of them.
+    // No line has these words adjacent, and each line has all of them.
     let question = "a,c,e,g,a,c,e,g b,d,f,h,b,d,f,h c,e,g,a,c,e,g,a d,f,h,b,d,f,h,b";
     let nothing = reader.search(question, &rooms, Seq(u64::MAX), 50).unwrap();
     assert!(nothing.lines.is_empty() && nothing.is_cut_short);
     let found = reader.search("a b", &rooms, Seq(u64::MAX), 50).unwrap();
     assert!(found.lines.len() == 50 && !found.is_cut_short);
-    // What comes after it has no limit.
+    // Later statements have no limit.
     assert_eq!(all_after(&mut *reader, 0).unwrap().len(), 60_000);
 }
 
 #[test]
-fn of_long_events_fewer_are_read_at_once_and_none_is_left_out() {
+fn fewer_long_events_are_read_at_once_and_none_is_omitted() {
     let folder = tempfile::tempdir().unwrap();
     let mut history = open(&folder.path().join("chat.sqlite"));
     let text = "x".repeat(4_096);

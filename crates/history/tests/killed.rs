@@ -14,7 +14,7 @@ use std::{
 use common::{all, id, numbers, open, said, seq};
 use hikyaku_chat::{event::Seq, log::Committed, machine, store::Store as _};
 
-/// Names the file for the process that is to be killed.
+/// The variable that names the file for the process to be killed.
 const FILE: &str = "HIKYAKU_HISTORY_OF_A_TEST";
 
 /// Messages of one transaction.
@@ -23,8 +23,8 @@ const BATCH: u64 = 5;
 /// How often the process is killed.
 const KILLS: u64 = 12;
 
-/// Stores messages, each with its own id, and writes `NUMBER ID` of what is stored, until it is
-/// killed. It begins after the last id that it finds, and repeats the one before.
+/// Stores messages, each with its own id, and prints `NUMBER ID` for each stored one, until it is
+/// killed. It starts after the last id that it finds, and repeats the previous one.
 #[test]
 #[ignore = "runs as a process of the other test"]
 fn stores_until_it_is_killed() {
@@ -48,8 +48,8 @@ fn stores_until_it_is_killed() {
     }
 }
 
-/// Lets a process store until it has reported so many messages, kills it, and returns the last
-/// number that it has reported.
+/// Lets a process store until it has reported this many messages, kills it, and returns the last
+/// number that it reported.
 fn run_and_kill(path: &Path, reports: u64) -> Seq {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "stores_until_it_is_killed", "--ignored", "--nocapture"])
@@ -67,14 +67,14 @@ fn run_and_kill(path: &Path, reports: u64) -> Seq {
         last = Seq(number);
     }
     child.kill().unwrap();
-    // What it has written until then counts, too.
+    // Output before the kill counts, too.
     last = numbers.last().map_or(last, Seq);
     child.wait().unwrap();
     last
 }
 
 #[test]
-fn what_was_reported_as_stored_is_there_once_and_in_order() {
+fn events_reported_as_stored_exist_once_and_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.sqlite");
     for kill in 1..=KILLS {

@@ -13,9 +13,9 @@ pub const MAX_REASON: usize = 256;
 /// Bytes of a saved file's name: systems allow 255, and other tools append to a name.
 pub const MAX_NAME: usize = 200;
 
-/// The port on which hosts answer searches. All hosts on a machine share it, while a native host
-/// has its own port to itself; and a plain listener on the default port would print each search as
-/// a message. It follows the default port, so that one firewall rule (12345 to 12346) opens both.
+/// The port on which hosts answer searches. All hosts on a machine share it, while each native host
+/// has a port of its own. A plain listener on the default port would print each search as a
+/// message. It follows the default port, so that one firewall rule (12345 to 12346) opens both.
 pub const DISCOVERY_PORT: u16 = 12_346;
 
 /// Bytes of a search. No answer is longer, so that forged searches gain nothing.
@@ -28,7 +28,7 @@ pub const MAX_ANNOUNCED_NAME: usize = 63;
 /// instances have the same name.
 pub const MAX_INSTANCE: usize = 48;
 
-/// Bytes of a room's title that is announced: a line in a list.
+/// Bytes of an announced room title: one row in a list.
 pub const MAX_ANNOUNCED_ROOM: usize = 64;
 
 /// Bytes of an application's name with its version.
@@ -46,7 +46,7 @@ pub const MAX_FOUND_AT_ONE: usize = 8;
 /// Addresses that a search keeps per host: a machine with several interfaces, in both families.
 pub const MAX_FOUND_ADDRESSES: usize = 8;
 
-/// Addresses that a search is sent to: a machine has few interfaces, and containers add some.
+/// Addresses to which a search is sent: a machine has few interfaces, and containers add some.
 pub const MAX_TARGETS: usize = 64;
 
 /// Searches that a host answers per second: several people who search at once, four times each.
@@ -60,17 +60,17 @@ pub const SEARCH_AT: [Duration; 4] = [
     Duration::from_millis(900),
 ];
 
-/// Time that a search goes on after the first host was found, for others to answer: on a local
+/// Time that a search continues after it has found the first host, for others to answer: on a local
 /// network an answer takes milliseconds.
 pub const SETTLE: Duration = Duration::from_millis(250);
 
 /// Time after which a search ends.
 pub const SEARCH_TIME: Duration = Duration::from_millis(1_500);
 
-/// Interval at which a host looks for new interfaces, to hear searches there.
+/// Interval at which a host checks for new interfaces, to receive searches there.
 pub const INTERFACES_EVERY: Duration = Duration::from_secs(5);
 
-/// Time allowed for the goodbye by mDNS.
+/// Time allowed for withdrawing an mDNS announcement.
 pub const GOODBYE: Duration = Duration::from_millis(200);
 
 /// Consecutive receive errors after which a host stops answering searches.
@@ -88,5 +88,5 @@ pub const MAX_INVITE_ROOM: usize = 64;
 /// Bytes of a one-use secret: it cannot be guessed, and keeps the invite short.
 pub const ONE_USE_LEN: usize = 16;
 
-/// One-use invites that a host issues: each is compared with what a guest presents.
+/// One-use invites that a host issues: each is compared with the secret that a guest presents.
 pub const MAX_ISSUED: usize = 1_000;

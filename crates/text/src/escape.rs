@@ -1,8 +1,8 @@
 //! Escaping of untrusted text.
 //!
-//! In: text or bytes from anywhere. Out: the same, with everything invisible or able to command a
-//! terminal written as visible escapes, and runs of blanks collapsed. Never: drops visible text,
-//! fails.
+//! In: text or bytes from anywhere. Out: the same, with everything that is invisible or could
+//! control a terminal written as visible escapes, and runs of blanks collapsed. Never: drops
+//! visible text, fails.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -41,8 +41,8 @@ pub fn sanitize_bytes(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Escapes in a JSON text, on one line, what [`sanitize`] would escape, as JSON does: a reader gets
-/// the same strings, and a terminal obeys none of them.
+/// Escapes in a JSON text, on one line, what [`sanitize`] would escape, using JSON escapes: a
+/// reader gets the same strings, and they cannot control a terminal.
 #[must_use]
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     if first_unsafe(json).is_none() {
@@ -134,7 +134,7 @@ fn first_run(text: &str) -> Option<(usize, usize)> {
     (blanks > 1).then_some((start, text.len()))
 }
 
-/// Returns `true` if `character` takes up space and shows nothing: white space of any kind, a
+/// Returns `true` if `character` takes up space but shows nothing: white space of any kind, a
 /// Braille cell without dots, a note without a head, blank hieroglyphs, and fillers.
 #[must_use]
 pub fn is_blank(character: char) -> bool {
@@ -177,14 +177,15 @@ fn push_safe(safe: &mut String, text: &str) {
             _ if is_safe(character) => safe.push(character),
             '\0'..='\x7f' => push_byte(safe, character as u8),
             _ => {
-                write!(safe, "\\u{{{:x}}}", u32::from(character)).expect("a String takes all");
+                write!(safe, "\\u{{{:x}}}", u32::from(character))
+                    .expect("writing to a String cannot fail");
             }
         }
     }
 }
 
 fn push_byte(safe: &mut String, byte: u8) {
-    write!(safe, "\\x{byte:02x}").expect("a String takes all");
+    write!(safe, "\\x{byte:02x}").expect("writing to a String cannot fail");
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The input line: one line, edited by whole characters as readers see them.
+//! The input line, edited by whole characters as readers see them.
 //!
-//! Own code, because the text areas there are move by code points: the arrow keys would stop seven
-//! times inside a family of emoji.
+//! Written here because existing text areas move by code points: the arrow keys would stop seven
+//! times inside a family emoji.
 
 use std::collections::VecDeque;
 
@@ -12,19 +12,19 @@ use crate::limits::{MAX_ENTERED, MAX_INPUT};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Editor {
     text: String,
-    /// Where the next character goes, between two characters.
+    /// The insertion point, between two characters.
     caret: usize,
     /// What was deleted last, for Ctrl-Y.
     killed: String,
     entered: VecDeque<String>,
-    /// Which of the entered lines is shown, from the newest.
+    /// Which of the entered lines is shown, counted from the newest.
     shown: Option<usize>,
-    /// What was being typed before one was shown.
+    /// The draft that was being typed before an entered line was shown.
     draft: String,
     completing: Option<Completing>,
 }
 
-/// Completions of one word, one after the other with each Tab.
+/// Completions of one word; each Tab shows the next.
 #[derive(Clone, Debug)]
 struct Completing {
     start: usize,
@@ -133,7 +133,7 @@ impl Editor {
         self.insert(&killed);
     }
 
-    /// Shows the line entered before the one that is shown.
+    /// Shows the previous entered line.
     pub(crate) fn older(&mut self) {
         let next = self.shown.map_or(0, |shown| shown + 1);
         let Some(line) = self.entered.get(next).cloned() else { return };
@@ -144,7 +144,7 @@ impl Editor {
         self.shown = Some(next);
     }
 
-    /// Shows the line entered after the one that is shown; at last, what was being typed.
+    /// Shows the next entered line; after the last one, the draft.
     pub(crate) fn newer(&mut self) {
         let Some(shown) = self.shown else { return };
         let next = shown.checked_sub(1);
@@ -156,7 +156,7 @@ impl Editor {
         self.shown = next;
     }
 
-    /// Goes on with the completions of the last Tab. Returns `false` if there are none.
+    /// Continues with the completions of the last Tab. Returns `false` if there are none.
     pub(crate) fn complete_next(&mut self, back: bool) -> bool {
         let Some(mut completing) = self.completing.take() else { return false };
         let count = completing.words.len();
@@ -166,7 +166,7 @@ impl Editor {
         true
     }
 
-    /// Puts the first of `words` in the place of what stands between `start` and the caret.
+    /// Replaces the text between `start` and the caret with the first of `words`.
     pub(crate) fn complete(&mut self, start: usize, words: Vec<String>) {
         if !words.is_empty() {
             self.put(Completing { start, words, next: 0 });
@@ -194,11 +194,11 @@ impl Editor {
 
     fn remove(&mut self, start: usize, end: usize) {
         self.text.replace_range(start..end, "");
-        // The characters around it may be one now.
+        // The characters around it may have joined.
         self.move_to(self.next_edge(start));
     }
 
-    /// Returns the nearest place between two characters that is not before `at`.
+    /// Returns the nearest boundary between two characters that is not before `at`.
     fn next_edge(&self, at: usize) -> usize {
         let mut edges = self.text.grapheme_indices(true).map(|(edge, _)| edge);
         edges.find(|edge| *edge >= at).unwrap_or(self.text.len())
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_other_line_editors_do_the_same_here() {
+    fn keys_of_other_line_editors_work_alike() {
         let mut editor = typed("tea is ready");
         editor.kill_word();
         assert_eq!(editor.text(), "tea is ");
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn entered_lines_come_back_and_the_draft_after_them() {
+    fn entered_lines_are_recalled_and_the_draft_after_them() {
         let mut editor = typed("one");
         editor.take();
         editor.set("two".to_owned());

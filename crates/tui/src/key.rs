@@ -1,13 +1,13 @@
-//! Keys, without the terminal that they come from.
+//! Keys, independent of the terminal.
 
 /// A key with its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Which key.
+    /// The key itself.
     pub code: Code,
     /// Control is held.
     pub ctrl: bool,
-    /// Alt is held, or Escape came before.
+    /// Alt is held, or Escape was pressed before.
     pub alt: bool,
 }
 
@@ -17,7 +17,7 @@ impl From<Code> for Key {
     }
 }
 
-/// The keys that mean something here.
+/// The keys that have a meaning here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names on the keys")]
 pub enum Code {

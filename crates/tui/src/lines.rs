@@ -1,4 +1,4 @@
-//! The lines of a room, in their order.
+//! The lines of a room, in order.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
@@ -13,9 +13,9 @@ pub(crate) struct Item {
     pub(crate) seq: Option<Seq>,
     pub(crate) id: Option<MessageId>,
     pub(crate) what: What,
-    /// For an own message: how far it has got.
+    /// For the reader's own message: how far it has got.
     pub(crate) own: Option<Progress>,
-    /// The host does not take it.
+    /// The host refused it.
     pub(crate) is_refused: bool,
 }
 
@@ -24,11 +24,11 @@ pub(crate) struct Item {
 pub(crate) enum What {
     Speech {
         speaker: String,
-        /// What the colour of the speaker is made of: a key, or a name.
+        /// The source of the speaker's colour: a key, or a name.
         colour_of: Arc<str>,
         /// May have several lines.
         text: String,
-        /// Where the text names the reader.
+        /// Where the text mentions the reader.
         mentions: Vec<Range<usize>>,
     },
     Notice(String),
@@ -52,14 +52,14 @@ impl Item {
     }
 }
 
-/// Lines in the order of the log; what is in no log stands where it came.
+/// Lines in the order of the log; lines without a number stay where they arrived.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines {
     items: VecDeque<Item>,
     len: usize,
     /// How many rows the view is above the newest.
     pub(crate) up: usize,
-    /// Older lines than the first are not there, as far as is known.
+    /// There are no lines before the first one, as far as is known.
     pub(crate) is_whole: bool,
 }
 
@@ -83,8 +83,8 @@ impl Lines {
         self.items.len() >= MAX_LINES || self.len >= MAX_LINES_LEN
     }
 
-    /// Adds a line that has just come, and forgets the oldest ones if there are too many. Returns
-    /// where it stands; `None` if it is there already.
+    /// Adds a line that has just arrived, and drops the oldest ones if there are too many. Returns
+    /// its position, or `None` if it is already there.
     pub(crate) fn add(&mut self, item: Item) -> Option<usize> {
         let index = match item.seq {
             None => self.items.len(),
@@ -107,7 +107,7 @@ impl Lines {
         Some(index)
     }
 
-    /// Adds a line of the past, and forgets the newest ones if there are too many.
+    /// Adds a line of the past, and drops the newest ones if there are too many.
     pub(crate) fn add_old(&mut self, item: Item) -> bool {
         let Some(seq) = item.seq else { return false };
         let later = self.items.iter().position(|other| other.seq.is_none_or(|other| other >= seq));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_stand_in_the_order_of_the_log_once_each() {
+    fn lines_are_in_the_order_of_the_log_once_each() {
         let mut lines = Lines::default();
         for seq in [Some(5), None, Some(9), Some(7), Some(9)] {
             lines.add(line(seq));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_message_stays_below_what_others_say_meanwhile() {
+    fn a_pending_message_stays_below_newer_messages_of_others() {
         let mut lines = Lines::default();
         let id = MessageId::new(Stamp::from_millis(1), [1; 10]);
         lines.add(Item { id: Some(id), own: Some(Progress::Pending), ..line(None) });

@@ -1,9 +1,9 @@
-//! Where a text names its reader.
+//! Finds where a text mentions its reader.
 
 use std::ops::Range;
 
-/// Returns the places at which `text` has `name` as a word, in capital letters or not. A name in a
-/// script without spaces is a word wherever it stands; a single letter is one only after an `@`.
+/// Returns the ranges in which `text` has `name` as a word, in any case. A name in a script without
+/// spaces is a word anywhere; a single letter is one only after an `@`.
 pub(crate) fn mentions(text: &str, name: &str) -> Vec<Range<usize>> {
     let is_short = name.chars().count() < 2;
     let needs_edges = name.is_ascii();
@@ -31,7 +31,7 @@ pub(crate) fn mentions(text: &str, name: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Returns the length of `name` at the beginning of `text`, as the text writes it.
+/// Returns the length of `name` at the beginning of `text`, in the spelling of the text.
 fn matched(text: &str, name: &str) -> Option<usize> {
     let mut letters = text.char_indices();
     for wanted in name.chars() {

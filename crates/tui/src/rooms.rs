@@ -12,11 +12,11 @@ pub(crate) struct Room {
     pub(crate) name: RoomName,
     pub(crate) topic: Arc<str>,
     pub(crate) lines: Lines,
-    /// Lines that came while another room was shown.
+    /// Lines that arrived while another room was shown.
     pub(crate) unread: usize,
-    /// One of them names the reader.
+    /// One of them mentions the reader.
     pub(crate) names_me: bool,
-    /// The past was asked for when it was first shown.
+    /// Its past was requested when it was first shown.
     pub(crate) was_shown: bool,
 }
 
@@ -71,7 +71,7 @@ impl Rooms {
         self.current().name == *name
     }
 
-    /// The reader is in these rooms, and talks in one of them.
+    /// Sets the rooms that the reader is in, and the current one.
     pub(crate) fn set(&mut self, names: &[RoomName], current: &RoomName) {
         self.rooms.retain(|room| names.contains(&room.name));
         for name in names {
@@ -90,7 +90,7 @@ impl Rooms {
         }
         let current = self.current().name.clone();
         self.rooms.push(Room::new(name.clone()));
-        // The room where everybody begins stands first.
+        // The room where everybody begins is first.
         self.rooms
             .sort_by(|a, b| (!a.name.is_general(), &a.name).cmp(&(!b.name.is_general(), &b.name)));
         self.current = self.rooms.iter().position(|room| room.name == current).unwrap_or(0);
@@ -105,7 +105,7 @@ impl Rooms {
         }
     }
 
-    /// Shows a room. What was unread is read.
+    /// Shows a room, whose lines then count as read.
     pub(crate) fn enter(&mut self, name: &RoomName) {
         if let Some(index) = self.rooms.iter().position(|room| room.name == *name) {
             self.current = index;

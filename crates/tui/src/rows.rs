@@ -1,4 +1,4 @@
-//! Rows of the screen, made of lines.
+//! Converts lines to rows of the screen.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::{
     wrap::{width, wrap},
 };
 
-/// How rows look.
+/// The style of rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
     pub(crate) language: Language,
@@ -25,7 +25,7 @@ pub(crate) struct Look {
     pub(crate) has_colour: bool,
 }
 
-/// Colours of names, which are all readable on black and on white.
+/// Colours of names, all of them readable on black and on white.
 const NAMES: [Color; 10] = [
     Color::Cyan,
     Color::Green,
@@ -63,7 +63,7 @@ impl Look {
     }
 }
 
-/// Returns the rows of a line: a day's name before its first, then the line itself.
+/// Returns the rows of a line: the date before the first line of a day, then the line itself.
 pub(crate) fn rows(
     lines: &Lines,
     index: usize,
@@ -98,7 +98,7 @@ pub(crate) fn rows(
     rows
 }
 
-/// The rows of a line beside its time.
+/// Returns the rows of a line beside its time.
 struct Text<'a> {
     rows: Vec<Vec<Span<'static>>>,
     columns: usize,

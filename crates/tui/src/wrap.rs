@@ -1,17 +1,17 @@
-//! Columns, and where lines break.
+//! Text width, and where lines break.
 
 use std::ops::Range;
 
 use unicode_linebreak::linebreaks;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Returns the columns of a text, as a terminal counts them that draws one character after the
-/// other: an emoji sequence is one character.
+/// Returns the width of a text on a terminal that draws one character after the other: an emoji
+/// sequence is one character.
 pub(crate) fn width(text: &str) -> usize {
     text.graphemes(true).map(hikyaku_text::columns).sum()
 }
 
-/// Returns the longest beginning of a text that fits into so many columns.
+/// Returns the longest prefix of a text that fits in this many columns.
 pub(crate) fn cut(text: &str, columns: usize) -> &str {
     let mut used = 0;
     for (at, character) in text.grapheme_indices(true) {
@@ -35,7 +35,7 @@ pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> Vec<Range<usize>> {
         let is_in_command = at < text.len() && is_in_command(&text[..at]);
         let at = if is_in_command { at - 1 } else { at };
         let piece = &text[end..at];
-        // Blanks at the end of a row need no place.
+        // Blanks at the end of a row need no space.
         let needed = width(piece.trim_end());
         if rows.used + needed > rows.room {
             rows.break_at(end);

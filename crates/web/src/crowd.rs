@@ -1,4 +1,4 @@
-//! How many connections there are, and from where.
+//! The number of connections, in total and per address.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ struct Counts {
     by_site: BTreeMap<IpAddr, usize>,
 }
 
-/// The place of one connection, until it is dropped.
+/// The slot of one connection, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     crowd: Crowd,
@@ -27,7 +27,7 @@ pub(crate) struct Place {
 }
 
 impl Crowd {
-    /// Returns a place, unless there are too many connections, or too many from there.
+    /// Returns a slot, unless there are too many connections in total or from this address.
     pub(crate) fn enter(&self, from: IpAddr) -> Option<Place> {
         let site = site(from);
         let mut counts = self.lock();
@@ -45,7 +45,7 @@ impl Crowd {
         Some(Place { crowd: self.clone(), site })
     }
 
-    /// A poisoned lock means that a task panicked between two statements that cannot.
+    /// A poisoned lock would mean a panic between two statements that cannot panic.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,7 +65,8 @@ impl Drop for Place {
     }
 }
 
-/// Returns what counts as one address, if it is limited: an IPv6 /64 may be one machine's.
+/// Returns the unit by which addresses are limited, if they are: an IPv6 /64 may belong to one
+/// machine.
 fn site(ip: IpAddr) -> Option<IpAddr> {
     match ip.to_canonical() {
         ip if ip.is_loopback() => None,
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_share_and_gets_it_back() {
+    fn an_address_has_its_share_and_regains_it() {
         let crowd = Crowd::default();
         let places = fill(&crowd, "192.0.2.7");
         assert_eq!(places.len(), MAX_CONNECTIONS_PER_ADDRESS);

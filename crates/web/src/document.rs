@@ -1,4 +1,4 @@
-//! The page: one file, and headers that let it do nothing but talk to its own server.
+//! The page: one file, with headers that restrict it to its own server.
 
 use std::sync::LazyLock;
 
@@ -18,8 +18,8 @@ use data_encoding::BASE64;
 /// The page.
 pub const PAGE: &str = include_str!("page.html");
 
-/// What the page may do. Its own script and style are named by their digests, so that no other
-/// runs, and nothing can be put into it but text.
+/// The policy of the page. Its own script and style are named by their digests, so that no other
+/// can run, and only text can be inserted.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let script = digest_of("<script>", "</script>");
     let style = digest_of("<style>", "</style>");
@@ -28,10 +28,10 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
          img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'"
     );
-    HeaderValue::try_from(policy).expect("a policy is ASCII")
+    HeaderValue::try_from(policy).expect("the policy is ASCII")
 });
 
-/// Answers with the page.
+/// Responds with the page.
 pub(crate) fn response() -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
@@ -46,8 +46,8 @@ pub(crate) fn response() -> Response {
 
 /// Returns the digest of what is between two tags, as a policy has it.
 fn digest_of(open: &str, close: &str) -> String {
-    let (_, rest) = PAGE.split_once(open).expect("the page has it");
-    let (inside, _) = rest.split_once(close).expect("the page has it");
+    let (_, rest) = PAGE.split_once(open).expect("the page contains the tag");
+    let (inside, _) = rest.split_once(close).expect("the page contains the tag");
     format!("sha256-{}", BASE64.encode(digest(&SHA256, inside.as_bytes()).as_ref()))
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_a_terminal_does_not_show_are_not_shown_by_the_page_either() {
+    fn the_page_hides_the_characters_that_terminals_hide() {
         let (_, rest) = PAGE.split_once("const unsafe = /[").unwrap();
         let (class, _) = rest.split_once("]/gu;").unwrap();
         let escaped = characters_of(class);
@@ -117,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn text_is_escaped_wherever_it_is_put_into_the_page() {
+    fn text_is_escaped_wherever_it_is_inserted_into_the_page() {
         let (_, script) = PAGE.split_once("'use strict'").unwrap();
         assert!(script.contains("el.textContent = plain(text);"));
         for assigned in script.split(".textContent = ").skip(1) {
             let value = assigned.split([';', '\n']).next().unwrap();
-            // What the page says itself, and what has been checked as the name of a room.
+            // Texts of the page itself, and checked names of rooms.
             let is_ours = ["sign", "text", "'#' + room.name"].contains(&value);
             let is_sentence = value.starts_with("t(") || value.starts_with("found ? t(");
             assert!(is_ours || is_sentence || value.starts_with("plain("), "{value}");
@@ -140,18 +140,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_in_a_log_scrolls_with_it() {
+    fn hidden_elements_of_a_log_scroll_with_it() {
         assert!(PAGE.contains(".hear { position: absolute;"));
         assert!(PAGE.contains(".log { position: relative;"));
     }
 
-    /// The strings of each language, which are data in the page.
+    /// The texts of each language, which are data in the page.
     fn languages() -> BTreeMap<String, BTreeMap<String, String>> {
         let (_, rest) = PAGE.split_once("<script type=\"application/json\" id=\"words\">").unwrap();
         serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
     }
 
-    /// The places where something is put into a sentence.
+    /// The placeholders of a text.
     fn gaps(sentence: &str) -> Vec<&str> {
         let mut gaps: Vec<&str> =
             sentence.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn every_language_has_the_same_strings_with_the_same_gaps() {
+    fn every_language_has_the_same_strings_and_placeholders() {
         let languages = languages();
         let (english, others) =
             (&languages["en"], languages.iter().filter(|(tag, _)| *tag != "en"));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_string_is_used_and_every_used_string_is_there() {
+    fn every_string_is_used_and_every_used_string_exists() {
         let (_, script) = PAGE.split_once("<script>").unwrap();
         let english = &languages()["en"];
         let markup = PAGE.split_once("<script type=").unwrap().0;
@@ -198,7 +198,7 @@ mod tests {
         }
         for rest in script.split(" t('").skip(1) {
             let (key, after) = rest.split_once('\'').unwrap();
-            // The end of some is the chat's to say.
+            // The chat provides the end of some texts.
             assert!(english.contains_key(key) || after.starts_with(" +"), "{key}");
         }
     }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_names_the_script_and_nothing_from_elsewhere() {
+    fn the_policy_allows_only_the_script_of_the_page() {
         let policy = POLICY.to_str().unwrap();
         assert!(
             policy.contains("script-src 'sha256-") && policy.contains("frame-ancestors 'none'")

@@ -1,13 +1,13 @@
-//! Under which names a browser may ask for the page.
+//! The names under which a browser may request the page.
 //!
-//! A page of elsewhere can have its own name point here (DNS rebinding); then its requests have
-//! that name, and are refused. An address of ours is no such name.
+//! Another site can point its own name at this server (DNS rebinding); its requests then have that
+//! name, and are refused. Our addresses are not such names.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::uri::Authority;
 
-/// Names, beside the addresses where the server listens, that lead to it.
+/// Names that lead to the server, in addition to its listening addresses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names(Vec<String>);
 
@@ -33,8 +33,8 @@ impl Names {
         is_local && authority.port_u16().unwrap_or(80) == local.port()
     }
 
-    /// Returns `true` if a page of this `Origin` may open a WebSocket with this `Host`: our own, by
-    /// HTTPS too if something stands before us that has a name.
+    /// Returns `true` if a page of this `Origin` may open a WebSocket with this `Host`: our own,
+    /// and also by HTTPS if a proxy with a name is in front of us.
     pub(crate) fn allow_origin(&self, origin: &str, host: &str) -> bool {
         let named = host.parse::<Authority>().is_ok_and(|authority| self.has(authority.host()));
         let of = match (origin.strip_prefix("http://"), origin.strip_prefix("https://")) {
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn our_addresses_and_names_are_ours_and_no_others() {
+    fn only_our_addresses_and_names_are_accepted() {
         let local = |address: &str| address.parse().unwrap();
         for (host, at) in [
             ("192.0.2.7:8080", "192.0.2.7:8080"),

@@ -5,11 +5,10 @@
 //!         ── /ws ────▶ socket.rs ──▶ WebPort ──▶ chat   lines, as native members read them
 //! ```
 //!
-//! A page comes in with the token of a link, and comes back with a pass. It is a member of the chat
-//! like those of native connections, except that the host holds its key: see [`WebPort`].
+//! A page is admitted by the token of a link, and returns with a pass. It is a member of the chat
+//! like native ones, except that the host holds its key: see [`WebPort`].
 //!
-//! The connection is not encrypted. On a network that is not trusted, something that speaks TLS
-//! has to stand before it.
+//! The connection is not encrypted. On an untrusted network, put a TLS proxy in front of it.
 
 pub mod limits;
 

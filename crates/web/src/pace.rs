@@ -1,4 +1,4 @@
-//! How fast messages of a page are read.
+//! Limits how fast messages of a page are read.
 
 use std::time::Duration;
 

@@ -40,8 +40,8 @@ use crate::{
     socket,
 };
 
-/// Decides whether a link admits a page, by the page's key and the link's token. It must admit
-/// again whom a link has admitted: the answer may have been lost.
+/// Decides whether a link admits a page, by the page's key and the link's token. It must admit the
+/// same page again, because the answer may have been lost.
 pub struct Admission(Box<Admits>);
 
 type Admits = dyn FnMut(Fingerprint, &str) -> bool + Send;
@@ -60,26 +60,26 @@ impl fmt::Debug for Admission {
     }
 }
 
-/// What a web server needs to know.
+/// The configuration of a web server.
 #[derive(Debug)]
 pub struct WebConfig {
-    /// The key by which it knows its pages again.
+    /// The key by which it recognises its pages.
     pub key: SessionKey,
-    /// Names that lead to it, beside the addresses where it listens: those of a proxy, for
+    /// Names that lead to it, in addition to its listening addresses: those of a proxy, for
     /// example.
     pub names: Vec<String>,
-    /// Which pages may come.
+    /// Decides which pages are admitted.
     pub admission: Admission,
 }
 
-/// A web server that does not answer yet.
+/// A web server that does not respond yet.
 #[derive(Debug)]
 pub struct WebServer {
     listener: TcpListener,
     local: SocketAddr,
 }
 
-/// What all pages share.
+/// The state that all pages share.
 pub(crate) struct Shared {
     pub(crate) key: SessionKey,
     pub(crate) port: WebPort,
@@ -95,10 +95,10 @@ impl Shared {
 }
 
 impl WebServer {
-    /// Listens at the first of these addresses that is free.
+    /// Listens on the first of these addresses that is free.
     ///
     /// # Errors
-    /// When none is.
+    /// When none is free.
     pub async fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
         let listener = TcpListener::bind(addresses).await?;
         let local = listener.local_addr()?;
@@ -111,7 +111,7 @@ impl WebServer {
         self.local
     }
 
-    /// Serves pages until this is dropped. What their members say goes to `port`.
+    /// Serves pages until this is dropped. The messages of their members go to `port`.
     pub async fn serve(self, config: WebConfig, port: WebPort) {
         let WebConfig { key, names, admission } = config;
         let (names, admission) = (Names::new(names), Mutex::new(admission));
@@ -127,7 +127,7 @@ impl WebServer {
             let (Some(place), Ok(local)) = (crowd.enter(from.ip()), stream.local_addr()) else {
                 continue;
             };
-            // A line is to leave at once.
+            // Lines must be sent without delay.
             let _ = stream.set_nodelay(true);
             let visit = Arc::new(Visit { from: from.ip(), local, _place: place });
             tokio::spawn(answer(stream, routes.clone().layer(Extension(visit))));
@@ -139,7 +139,7 @@ impl WebServer {
 #[derive(Debug)]
 struct Visit {
     from: IpAddr,
-    /// Our address of it.
+    /// Our address of the connection.
     local: SocketAddr,
     _place: Place,
 }
@@ -151,11 +151,11 @@ async fn answer(stream: TcpStream, routes: Router) {
     let serving = http
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
         .with_upgrades();
-    // Whoever asks badly or slowly gets no answer.
+    // Invalid or slow requests get no response.
     let _ = timeout(REQUEST_WITHIN, serving).await;
 }
 
-/// A request that was meant for us.
+/// A request for this server.
 struct OurHost(String);
 
 impl FromRequestParts<Arc<Shared>> for OurHost {
@@ -181,7 +181,7 @@ impl FromRequestParts<Arc<Shared>> for OurHost {
 
 fn header<'a>(headers: &'a HeaderMap, name: &axum::http::HeaderName) -> Option<&'a str> {
     let mut all = headers.get_all(name).iter();
-    // Two of them would be read differently by different programs.
+    // Different programs would read two of them differently.
     let only = all.next().filter(|_| all.next().is_none());
     only.and_then(|value| value.to_str().ok())
 }
@@ -208,7 +208,7 @@ async fn web_socket(
         .write_buffer_size(SOCKET_BUFFER);
     Ok(upgrade.on_upgrade(async move |socket| {
         socket::serve(socket, visit.from, shared).await;
-        // The connection has its place until here.
+        // The connection keeps its slot until here.
         drop(visit);
     }))
 }

@@ -1,12 +1,12 @@
-//! How a host knows its pages again, without keeping anything of them.
+//! How a host recognises its pages without storing anything about them.
 //!
 //! ```text
 //! page  ── secret, and the token of its link, or its pass ──▶  host
 //! page  ◀──────────────────── a new pass ────────────────────  host
 //! ```
 //!
-//! A page makes up its secret. From it and the host's session key follows the identity that the
-//! host holds for the page. The pass proves that this identity was admitted once.
+//! A page generates its secret. The identity that the host holds for the page is derived from that
+//! secret and the host's session key. The pass proves that this identity was admitted before.
 
 use std::{fmt, time::Duration};
 
@@ -20,18 +20,18 @@ use crate::limits::PASS_VALID;
 /// Bytes of a session key, of a page's secret, and of a MAC.
 const LEN: usize = 32;
 
-/// The secret by which a host knows its pages again. Whoever keeps it, knows them after a restart.
-/// It is wiped from memory when dropped.
+/// The secret by which a host recognises its pages. If it is stored, it does so even after a
+/// restart. It is wiped from memory when dropped.
 pub struct SessionKey(Zeroizing<[u8; LEN]>);
 
-/// What a page has made up.
+/// The secret that a page has generated.
 pub(crate) struct PageSecret(Zeroizing<[u8; LEN]>);
 
 impl SessionKey {
     /// Creates a new key.
     ///
     /// # Panics
-    /// When the system has no randomness.
+    /// If the system provides no randomness.
     #[must_use]
     pub fn generate() -> Self {
         let mut key = Zeroizing::new([0; LEN]);
@@ -39,13 +39,13 @@ impl SessionKey {
         Self(key)
     }
 
-    /// Returns the key as text, to be kept. The caller keeps it secret.
+    /// Returns the key as text, for storage. The caller must keep it secret.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64URL_NOPAD.encode(&*self.0))
     }
 
-    /// Reads [`Self::to_text`].
+    /// Parses the output of [`Self::to_text`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         decode(text.trim()).map(Self)
@@ -58,7 +58,8 @@ impl SessionKey {
         Identity::from_seed(&seed, "a web page")
     }
 
-    /// Returns what shows from now on that a page was admitted. `now` is the time since 1970.
+    /// Returns a pass, which proves from now on that a page was admitted. `now` is the time since
+    /// 1970.
     pub(crate) fn pass(&self, page: Fingerprint, now: Duration) -> String {
         let issued = now.as_secs().to_be_bytes();
         let mac = self.pass_mac(page, issued);
@@ -79,7 +80,7 @@ impl SessionKey {
         self.mac(b"hikyaku web pass", &[&issued, &page.as_bytes()[..]].concat())
     }
 
-    /// No purpose is the beginning of another, and what follows each has a fixed length.
+    /// No purpose is a prefix of another, and the rest has a fixed length.
     fn mac(&self, purpose: &[u8], bytes: &[u8]) -> hmac::Tag {
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*self.0), &[purpose, bytes].concat())
     }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_is_for_one_page_of_one_host_and_for_a_time() {
+    fn a_pass_is_for_one_page_of_one_host_and_expires() {
         let (ours, theirs) = (SessionKey::generate(), SessionKey::generate());
         let [ana, ben] = [1, 2].map(|byte| ours.identity(&secret(byte)).unwrap().fingerprint());
         let pass = ours.pass(ana, NOW);

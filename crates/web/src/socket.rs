@@ -21,20 +21,20 @@ use crate::{
 /// The first message of a page.
 #[derive(Deserialize)]
 struct Opening {
-    /// What the page has made up, and sends each time.
+    /// The secret that the page has generated, and sends each time.
     secret: String,
-    /// What its link had, until it has a pass.
+    /// The token of its link, until it has a pass.
     token: Option<String>,
     pass: Option<String>,
     /// The first line to the chat.
     hello: String,
 }
 
-/// Why a page ends.
+/// Why a page was closed.
 enum End {
     /// The network or the browser has closed it, or it does not answer or read.
     Lost,
-    /// It is to know why.
+    /// The reason is sent to the page.
     Closed(WebClosed),
 }
 
@@ -53,7 +53,7 @@ impl From<WebClosed> for End {
 /// Serves a page until it ends.
 pub(crate) async fn serve(mut socket: WebSocket, from: IpAddr, shared: Arc<Shared>) {
     let Err(End::Closed(closed)) = talk(&mut socket, from, &shared).await else { return };
-    // The codes of a chat are among those that RFC 6455 leaves to applications.
+    // The codes of a chat are in the range that RFC 6455 reserves for applications.
     let code = u16::try_from(closed.code).ok().filter(|code| *code >= 4_000).unwrap_or(1_001);
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(closed.reason) };
     let _ = timeout(CLOSE_WITHIN, socket.send(Message::Close(Some(frame)))).await;
@@ -99,7 +99,7 @@ async fn talk(socket: &mut WebSocket, from: IpAddr, shared: &Shared) -> Result<(
     }
 }
 
-/// Learns who the page is, and brings it into the chat.
+/// Identifies the page, and brings it into the chat.
 async fn open(socket: &mut WebSocket, from: IpAddr, shared: &Shared) -> Result<WebMember, End> {
     let first = timeout(OPENING_WITHIN, socket.recv()).await.map_err(|_| NOT_A_PAGE)?;
     let Some(Ok(Message::Text(text))) = first else { return Err(NOT_A_PAGE.into()) };

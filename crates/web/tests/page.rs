@@ -1,4 +1,4 @@
-//! A chat with its page, at real sockets: what a browser would do, and what it must not.
+//! A chat with its page, on real sockets: what a browser would do, and what it must not.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
@@ -103,7 +103,7 @@ impl Drop for Chat {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What the script of a page does, as far as the server sees it.
+/// Does what the script of a page does, as far as the server sees it.
 struct Page {
     socket: Socket,
     secret: String,
@@ -136,7 +136,7 @@ impl Page {
         self.send(&json!({ "line": line, "id": id, "request": 1 })).await;
     }
 
-    /// Waits for an event of a kind, and returns it. All are kept.
+    /// Waits for an event of a kind, and returns it. All events are stored.
     async fn sees(&mut self, kind: &str) -> Value {
         loop {
             self.read().await.unwrap_or_else(|code| panic!("{kind}: closed with {code}"));
@@ -146,7 +146,7 @@ impl Page {
         }
     }
 
-    /// Reads a message; the error is the code of the end.
+    /// Reads a message; the error is the code of the close.
     async fn read(&mut self) -> Result<(), u16> {
         let next = timeout(PATIENCE, self.socket.next()).await.expect("a message in time");
         match next {
@@ -185,13 +185,14 @@ fn machine_line(fields: &Value) -> String {
     fields.to_string().replacen('{', "{\"hikyaku\":1,", 1)
 }
 
-/// The text in what was signed.
+/// Returns the text that was signed.
 fn text_of(event: &Value) -> String {
     let sealed = serde_json::from_value::<hikyaku_chat::sealed::Sealed>(event["sealed"].clone());
     sealed.unwrap().open().unwrap().words.text
 }
 
-/// What the server answers to these bytes, until it closes or the browser would have all.
+/// Returns the server's response to these bytes, until it closes or a browser would have
+/// everything.
 async fn raw(chat: &Chat, request: &str) -> String {
     let mut stream = TcpStream::connect(chat.address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -267,7 +268,7 @@ async fn a_link_admits_one_page_which_comes_back_with_its_pass() {
 }
 
 #[tokio::test]
-async fn what_is_said_is_signed_by_a_key_that_the_host_holds_and_marked() {
+async fn messages_are_signed_with_a_key_of_the_host_and_marked() {
     let chat = Chat::of_all().await;
     let (mut ana, mut ben) = (chat.page(1, "ana").await, chat.page(2, "ben").await);
     ana.says("<script>alert(1)</script> \u{202e}", 1).await;
@@ -292,7 +293,7 @@ async fn what_is_said_is_signed_by_a_key_that_the_host_holds_and_marked() {
 }
 
 #[tokio::test]
-async fn a_page_that_slept_goes_on_where_it_was() {
+async fn a_page_that_slept_continues_where_it_was() {
     let chat = Chat::of_all().await;
     let (mut ana, mut ben) = (chat.page(1, "ana").await, chat.page(2, "ben").await);
     ana.says("one", 1).await;
@@ -316,10 +317,10 @@ async fn a_page_that_slept_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_page_that_reads_nothing_holds_nobody_up_and_gets_what_it_missed() {
+async fn a_page_that_reads_nothing_delays_nobody_and_gets_what_it_missed() {
     let chat = Chat::of_all().await;
     let (mut ana, mut ben) = (chat.page(1, "ana").await, chat.page(2, "ben").await);
-    // Ben reads nothing meanwhile. No more than a member may send at once.
+    // Meanwhile ben reads nothing. Send no more than a member may at once.
     let lines: Vec<String> = (0..150).map(|number| format!("{number} ").repeat(500)).collect();
     for (number, line) in lines.iter().enumerate() {
         let id = format!("01924f7a-0000-7000-8000-{number:012x}");
@@ -335,7 +336,7 @@ async fn a_page_that_reads_nothing_holds_nobody_up_and_gets_what_it_missed() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_ends_the_page_and_what_is_no_line_is_ignored() {
+async fn an_overlong_message_closes_the_page_and_an_invalid_one_is_ignored() {
     let chat = Chat::of_all().await;
     let mut ana = chat.page(1, "ana").await;
     for line in ["", "{}", "not JSON", r#"{"hikyaku":1,"do":"sealed","with":7}"#] {
@@ -358,7 +359,7 @@ async fn a_flood_is_read_no_faster_than_the_limit() {
         ana.socket.send(Message::text("no line")).await.unwrap();
     }
     ana.says("after the flood", 1).await;
-    // The others talk meanwhile.
+    // Meanwhile the others talk.
     ben.says("hello", 1).await;
     ben.sees("said").await;
     assert!(ana.texts().is_empty(), "the flood is still being read");
@@ -370,7 +371,7 @@ async fn a_flood_is_read_no_faster_than_the_limit() {
 }
 
 #[tokio::test]
-async fn a_socket_that_says_nothing_sensible_is_closed() {
+async fn a_socket_that_sends_nothing_valid_is_closed() {
     let chat = Chat::of_all().await;
     let mut page = Page::new(&chat, 1).await;
     page.send(&json!({ "hello": 7 })).await;

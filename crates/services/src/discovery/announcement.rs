@@ -30,8 +30,8 @@ pub enum NotAnnounceable {
     /// The application's name is empty, too long, or not visible ASCII.
     #[error("an application's name is 1 to {MAX_APPLICATION} visible ASCII characters")]
     Application,
-    /// A name or title is too long, or holds characters that cannot be seen.
-    #[error("a name is at most {MAX_ANNOUNCED_NAME} bytes that can be seen")]
+    /// A name or title is too long, or contains invisible characters.
+    #[error("a name is at most {MAX_ANNOUNCED_NAME} bytes of visible characters")]
     Text,
     /// Nothing listens on port 0.
     #[error("nothing listens on port 0")]
@@ -79,14 +79,14 @@ impl Announcement {
         if fitting.is_empty() { fallback.to_owned() } else { fitting }
     }
 
-    /// Returns the part of a room's title that can be announced; empty if there is none.
+    /// Returns the part of a room's title that can be announced; empty if nothing can.
     #[must_use]
     pub fn fitting_room(title: &str) -> String {
         fitting(title, MAX_ANNOUNCED_ROOM)
     }
 
-    /// Takes from another announcement of the same host what this one lacks: the record in mDNS has
-    /// nothing that changes.
+    /// Adds from another announcement of the same host what this one lacks: the mDNS record
+    /// contains nothing that changes.
     pub(super) fn complete(&mut self, other: &Self) {
         self.members = self.members.or(other.members);
         if self.room.is_empty() {
@@ -113,7 +113,7 @@ impl Announcement {
         self
     }
 
-    /// Says that members need a shared key or an invite.
+    /// Sets that members need a shared key or an invite.
     #[must_use]
     pub const fn with_key_needed(mut self, needs_key: bool) -> Self {
         self.needs_key = needs_key;

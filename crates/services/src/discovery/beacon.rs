@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Version, flags and lengths are one byte, a token eight, a port two and a number of members four,
-//! big-endian. A text is its length, then UTF-8. Addresses are a count, then for each its family
-//! (4 or 6) and its bytes. Receivers skip what follows in an answer: it is for later versions.
+//! big-endian. A text is its length, then UTF-8. Addresses are a count, then for each its family (4
+//! or 6) and its bytes. Receivers ignore trailing bytes of an answer, which are for later versions.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,13 +24,13 @@ const VERSION: u8 = 1;
 const NEEDS_KEY: u8 = 1;
 const HAS_MEMBERS: u8 = 2;
 
-/// What an answer repeats, so that a search takes only answers to itself.
+/// The token that an answer repeats, so that a search accepts only answers to itself.
 pub type Token = [u8; 8];
 
 /// A search for hosts of an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Query<'a> {
-    /// What an answer repeats.
+    /// The token that an answer repeats.
     pub token: Token,
     /// The application wanted.
     pub application: &'a str,
@@ -207,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_answer_is_read_as_it_was_written_and_no_longer_than_its_search(
+        fn an_answer_round_trips_and_is_no_longer_than_its_search(
             token in any::<Token>(), announcement in announcements(),
         ) {
             let answer = Answer { token, announcement };
@@ -223,7 +223,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_comes_what_is_read_can_be_shown(mut bytes in vec(any::<u8>(), 0..600)) {
+        fn every_decoded_announcement_can_be_shown(mut bytes in vec(any::<u8>(), 0..600)) {
             if let Some(start) = bytes.get_mut(..9) {
                 start.copy_from_slice(b"hikyaku!\x01");
             }
@@ -251,12 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn a_search_is_read_as_it_was_written_and_a_shorter_one_is_none() {
+    fn a_search_round_trips_and_a_shorter_one_is_invalid() {
         let query = Query { token: [3; 8], application: "chat/1" };
         let bytes = query.encode();
         assert_eq!(bytes.len(), SEARCH_LEN);
         assert_eq!(Query::decode(&bytes), Some(query));
-        assert_eq!(Query::decode(&bytes[..SEARCH_LEN - 1]), None, "it would gain by its answer");
+        assert_eq!(Query::decode(&bytes[..SEARCH_LEN - 1]), None, "its answer would be longer");
         let mut other = bytes.clone();
         other[8] = 2;
         assert_eq!(Query::decode(&other), None, "another version");
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announcement_holds_nothing_that_upsets_a_terminal() {
+    fn an_announcement_cannot_control_a_terminal() {
         for name in ["", " a", "a\u{1b}[2J", "a\nb", "\u{202e}a", "a\u{2800}", &"n".repeat(64)] {
             assert!(Announcement::new("chat/1", name, 9, fingerprint(1)).is_err(), "{name:?}");
         }

@@ -8,9 +8,9 @@ use crate::limits::{MAX_FOUND, MAX_FOUND_ADDRESSES, MAX_FOUND_AT_ONE};
 /// A host that was found. None of its fields is authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// What it announces.
+    /// Its announcement.
     pub announcement: Announcement,
-    /// Where it may be reached, the best first.
+    /// Its possible addresses, the best first.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -21,7 +21,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Adds what was announced by or for `addresses`. Returns `true` if the host is new.
+    /// Adds an announcement that was sent by or for `addresses`. Returns `true` if the host is new.
     ///
     /// Name, port and key identify a host: an announcement that differs in one of them belongs to
     /// another host.
@@ -82,7 +82,7 @@ impl Host {
                 self.addresses.push(*address);
             }
         }
-        // A link-local address works on one interface only, and changes with it.
+        // A link-local address is valid on only one interface.
         self.addresses.sort_by_key(|address| match address.ip() {
             IpAddr::V4(ip) => (ip.is_link_local(), 0),
             IpAddr::V6(ip) => (ip.is_unicast_link_local(), 1),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_that_is_found_twice_is_one_with_all_its_addresses_the_best_first() {
+    fn a_host_found_twice_has_all_its_addresses_the_best_first() {
         let mut found = Found::default();
         assert!(found.add(announced("hana", 9, 1), &at("[fe80::1%3]:9")));
         assert!(!found.add(announced("hana", 9, 1), &at("192.0.2.7:9")));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_another_with_another_key_is_another_host() {
+    fn the_same_name_with_another_key_is_another_host() {
         let mut found = Found::default();
         assert!(found.add(announced("hana", 9, 1), &at("192.0.2.7:9")));
         assert!(found.add(announced("hana", 9, 2), &at("192.0.2.8:9")));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_goes_by_its_whole_name_and_by_either_half() {
+    fn a_host_is_found_by_its_whole_name_or_either_half() {
         let mut found = Found::default();
         found.add(announced("Hana@thinkpad", 9, 1), &at("192.0.2.7:9"));
         let host = &found.hosts()[0];
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_the_title_and_members_that_either_way_of_searching_brings() {
+    fn a_host_has_the_title_and_members_from_either_way_of_searching() {
         let full = announced("hana", 9, 1).with_members(Some(3)).with_room("tea").unwrap();
         let bare = announced("hana", 9, 1);
         for order in [[&full, &bare], [&bare, &full]] {

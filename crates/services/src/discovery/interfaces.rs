@@ -14,7 +14,7 @@ const LOOPBACK_BROADCAST: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 255);
 /// An address of this machine, and the interface that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// The interface's index; `None` if the system does not say.
+    /// The interface's index; `None` if the system does not report it.
     pub index: Option<u32>,
     /// The address.
     pub ip: IpAddr,
@@ -46,7 +46,7 @@ pub fn targets(interfaces: &[Interface], port: u16) -> Vec<SocketAddr> {
 }
 
 /// Returns `true` if an address is on this machine or on a network of one of these interfaces. A
-/// host answers nobody else, so that it does not reveal itself to the internet.
+/// host answers only those, so that it does not reveal itself to the internet.
 #[must_use]
 pub fn is_near(ip: IpAddr, interfaces: &[Interface]) -> bool {
     match ip {
@@ -62,7 +62,7 @@ impl Interface {
     fn has(&self, ip: IpAddr) -> bool {
         let same = |ours: u128, theirs: u128, bits: u32| {
             let prefix = u32::from(self.prefix).min(bits);
-            // A prefix of zero contains every address, and therefore says nothing about neighbours.
+            // A prefix of zero contains every address, and therefore does not identify neighbours.
             prefix > 0 && (ours ^ theirs) >> (bits - prefix) == 0
         };
         match (self.ip, ip) {

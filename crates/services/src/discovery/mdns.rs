@@ -1,4 +1,4 @@
-//! DNS-SD over multicast DNS, by the crate `mdns-sd`, which has a thread of its own.
+//! DNS-SD over multicast DNS, through the crate `mdns-sd`, which runs its own thread.
 
 use std::{
     fmt,
@@ -25,13 +25,13 @@ impl fmt::Debug for Registered {
     }
 }
 
-/// Announces a host; `None` if there is no mDNS here.
+/// Announces a host; `None` if mDNS is not available.
 pub(super) fn register(announcement: &Announcement, families: Families) -> Option<Registered> {
     let daemon = ServiceDaemon::new().ok()?;
     let name = announcement.name();
     let end = (0..=name.len().min(MAX_INSTANCE)).rev().find(|end| name.is_char_boundary(*end));
     let instance = &name[..end.unwrap_or(0)];
-    // A host name of our own: another mDNS responder on this machine may own the machine's name.
+    // Use a separate host name: another mDNS responder on this machine may own the machine's name.
     let short: String = hex(&announcement.fingerprint().as_bytes()[..6]);
     let host = format!("hikyaku-{short}-{}.local.", announcement.port());
     let port = announcement.port();
@@ -58,7 +58,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Registered {
-    /// Says goodbye, and ends the thread.
+    /// Withdraws the announcement and ends the thread.
     pub(super) async fn stop(&self) {
         if let Ok(done) = self.daemon.unregister(&self.fullname) {
             let _ = timeout(GOODBYE, done.recv_async()).await;
@@ -72,13 +72,13 @@ impl Drop for Registered {
     }
 }
 
-/// A search that is under way.
+/// A running search.
 pub(super) struct Browsing {
     daemon: ServiceDaemon,
     events: Receiver<ServiceEvent>,
 }
 
-/// Searches; `None` if there is no mDNS here.
+/// Searches; `None` if mDNS is not available.
 pub(super) fn browse() -> Option<Browsing> {
     let daemon = ServiceDaemon::new().ok()?;
     let events = daemon.browse(txt::SERVICE).ok()?;
@@ -112,7 +112,7 @@ fn host(service: &ResolvedService) -> Option<(Announcement, Vec<SocketAddr>)> {
     let announcement = txt::decode(port, |key| service.get_property_val_str(key))?;
     let mut addresses: Vec<SocketAddr> =
         service.get_addresses().iter().filter_map(|ip| address(ip, port)).collect();
-    // Sets have no order; tests and people want one.
+    // Sets have no order, but tests and people expect one.
     addresses.sort_unstable();
     addresses.truncate(MAX_FOUND_ADDRESSES);
     Some((announcement, addresses))

@@ -8,7 +8,7 @@
 //!
 //! There are two ways, because some networks filter one of them: searches of our own, by IPv4
 //! broadcast and IPv6 link-local multicast; and DNS-SD over multicast DNS (RFC 6762, RFC 6763;
-//! feature `mdns`). Neither is authenticated. A result hints at where a host may be and which key
+//! feature `mdns`). Neither is authenticated. A result suggests where a host may be and which key
 //! it claims; the client checks that key when it connects.
 
 mod announcement;

@@ -1,6 +1,6 @@
 //! Drives discovery: sockets, interfaces, randomness, the clock.
 //!
-//! Never: decides what to answer or what to take.
+//! Never: decides what to answer or accept.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::limits::{DISCOVERY_PORT, INTERFACES_EVERY, MAX_RECEIVE_ERRORS};
 
-/// The address families in which a host listens. It is announced in no other.
+/// The address families in which a host listens, and is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Families {
     V4,
@@ -115,13 +115,13 @@ impl Advertiser {
         })
     }
 
-    /// Replaces the announcement, for example when the number of members has changed. The record
-    /// in mDNS does not change.
+    /// Replaces the announcement, for example when the number of members has changed. The mDNS
+    /// record does not change.
     pub fn announce(&self, announcement: Announcement) {
         self.announce.send_replace(announcement);
     }
 
-    /// Ends the announcement, and says goodbye by mDNS.
+    /// Ends the announcement, and withdraws it from mDNS.
     pub async fn stop(self) {
         self.task.abort();
         #[cfg(feature = "mdns")]
@@ -235,8 +235,7 @@ impl SearchOptions {
 
 /// Searches the local network. Cancel-safe.
 ///
-/// # Errors
-/// [`BindError`] if no socket can be opened. A network that cannot be reached is no error.
+/// # Errors [`BindError`] if no socket can be opened. An unreachable network is not an error.
 pub async fn search(mut search: Search, options: &SearchOptions) -> Result<Found, BindError> {
     let any = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
     let any = any.map(|ip: IpAddr| SocketAddr::new(ip, 0));
@@ -255,7 +254,7 @@ pub async fn search(mut search: Search, options: &SearchOptions) -> Result<Found
             Step::Done => return Ok(search.into_found()),
             Step::Ask => {
                 for target in &targets {
-                    // No route to this network: the others are still searched.
+                    // There is no route to this network: the others are still searched.
                     let _ = socket.send(&datagram, *target, None).await;
                 }
                 continue;
@@ -281,7 +280,7 @@ pub async fn search(mut search: Search, options: &SearchOptions) -> Result<Found
 }
 
 /// Returns a random token for a search. If the system has no randomness, the token is constant:
-/// answers can then be forged by senders that did not see the search, and remain mere hints.
+/// then senders that did not see the search can forge answers, which are only hints in any case.
 #[must_use]
 pub fn random_token() -> Token {
     let mut token = Token::default();
@@ -356,7 +355,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whom_the_filter_denies_is_not_answered() {
+    async fn denied_addresses_are_not_answered() {
         let (port, _keeps_it) = shared_port();
         let mut filter = Filter::new();
         filter.add(hikyaku::filter::Action::Deny, "127.0.0.0/8".parse().unwrap()).unwrap();

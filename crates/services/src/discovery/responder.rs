@@ -1,4 +1,4 @@
-//! The host's side: which searches it answers.
+//! The host's side: answers searches.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_for_the_application_is_answered_and_nothing_else_is() {
+    fn only_a_search_for_the_application_is_answered() {
         let mut responder = responder();
         let search = Query { token: [5; 8], application: "chat/1" }.encode();
         let answer = responder.answer(&search, Duration::ZERO).unwrap();

@@ -1,4 +1,4 @@
-//! A search: when to ask, which answers to take, when to stop.
+//! A search: when to send it, which answers to accept, when to stop.
 
 use std::{
     collections::BTreeMap,
@@ -60,7 +60,7 @@ impl Search {
         }
     }
 
-    /// Keeps only hosts that go by this name ([`Host::is_named`]).
+    /// Keeps only hosts with this name ([`Host::is_named`]).
     #[must_use]
     pub fn for_name(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
@@ -105,7 +105,7 @@ impl Search {
         };
         let announcement = answer.announcement;
         let port = announcement.port();
-        // A zone belongs to the interface by which the answer came.
+        // A zone belongs to the interface on which the answer arrived.
         let at = |ip: IpAddr| match (ip, from) {
             (IpAddr::V6(ip), SocketAddr::V6(from)) if ip.is_unicast_link_local() => {
                 SocketAddrV6::new(ip, port, 0, from.scope_id()).into()
@@ -113,7 +113,7 @@ impl Search {
             _ => SocketAddr::new(ip, port),
         };
         let addresses: Vec<SocketAddr> = match announcement.addresses() {
-            // The address from which a host answers is known to work.
+            // The source address of an answer is known to work.
             [] => vec![at(from.ip())],
             listed => listed.iter().copied().map(at).collect(),
         };
@@ -185,7 +185,7 @@ mod tests {
         ([192, 0, 2, 7], 12_346).into()
     }
 
-    /// Returns the times at which a search asks, and ends, if `answers` arrive at their times.
+    /// Returns the times at which a search is sent and ends, if `answers` arrive at their times.
     fn run(
         mut search: Search,
         answers: &[(Duration, Vec<u8>)],
@@ -211,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_answers_it_asks_some_times_and_ends_in_time() {
+    fn a_search_without_answers_repeats_and_ends_in_time() {
         let (asked, ended, found) = run(Search::new("chat/1", TOKEN, SEARCH_TIME), &[]);
         assert_eq!((asked, ended), (SEARCH_AT.to_vec(), SEARCH_TIME));
         assert!(found.hosts().is_empty());
     }
 
     #[test]
-    fn it_ends_soon_after_the_first_host_and_takes_the_others_meanwhile() {
+    fn a_search_ends_soon_after_the_first_host_and_includes_others() {
         let answers = [(30 * MS, answer("hana", TOKEN)), (90 * MS, answer("ben", TOKEN))];
         let (_, ended, found) = run(Search::new("chat/1", TOKEN, SEARCH_TIME), &answers);
         assert_eq!(ended, 30 * MS + SETTLE);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_for_all_goes_on_to_its_end_and_one_for_a_name_leaves_others_out() {
+    fn a_search_for_all_runs_to_its_end_and_one_for_a_name_omits_others() {
         let answers = [(30 * MS, answer("hana", TOKEN)), (900 * MS, answer("ben", TOKEN))];
         let all = Search::new("chat/1", TOKEN, SEARCH_TIME).for_all();
         let (_, ended, found) = run(all, &answers);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_no_search_of_ours_is_not_taken() {
+    fn answers_to_other_searches_are_ignored() {
         let answers = [(30 * MS, answer("eve", [0; 8])), (40 * MS, b"hikyaku!".to_vec())];
         let (_, ended, found) = run(Search::new("chat/1", TOKEN, SEARCH_TIME), &answers);
         assert!(found.hosts().is_empty() && ended == SEARCH_TIME);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn one_machine_fills_no_table_whatever_addresses_it_lists() {
+    fn one_machine_cannot_fill_the_table() {
         let mut search = Search::new("chat/1", TOKEN, SEARCH_TIME).for_all();
         let key = Fingerprint::from_bytes(&[1; 32]).unwrap();
         for n in 0..10_000_u32 {

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_as_it_was_written_and_fits_its_strings() {
+    fn a_record_round_trips_and_fits_its_strings() {
         let rich = announcement().with_room("#tea").unwrap().with_key_needed(true);
         for announcement in [announcement(), rich] {
             let record = encode(&announcement);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_a_key_or_of_another_version_is_none() {
+    fn a_record_without_a_key_or_of_another_version_is_invalid() {
         for (at, value) in [(0, "2"), (1, ""), (2, "\u{1b}[2J"), (3, "SHA256:x")] {
             let mut record = encode(&announcement());
             record[at].1 = value.to_owned();

@@ -1,6 +1,6 @@
 //! The receiving side.
 //!
-//! In: the sender's messages, in order. Out: what to do with the file at hand. Never: a file.
+//! In: the sender's messages, in order. Out: what to do with the current file. Never: a file.
 
 use super::{CONTROL, Control, DATA, Offer, VERSION, Violation};
 
@@ -12,8 +12,8 @@ pub struct Incoming(State);
 enum State {
     #[default]
     Idle,
-    /// A file of which `left` bytes are still to come. The sender may skip the first `have` bytes,
-    /// which are there already, until it sends any.
+    /// A file of which `left` bytes have not arrived yet. The sender may skip the first `have`
+    /// bytes, which exist already, until it sends any.
     Taking { id: u64, left: u64, have: u64 },
     /// A refused file. More of it may arrive until the sender has received the refusal.
     Skipping { id: u64 },
@@ -24,7 +24,7 @@ enum State {
 pub enum Task {
     /// Create a file for it and accept, or call [`Incoming::refuse`].
     Open(Offer),
-    /// Keep the first `at` bytes of what is there already, and discard the rest of it.
+    /// Keep the first `at` bytes of the existing part, and discard the rest of it.
     Continue {
         /// The number of bytes that are kept.
         at: u64,
@@ -68,14 +68,14 @@ impl Incoming {
         }
     }
 
-    /// Ignores the rest of the current file, because it cannot be saved.
+    /// Ignores the rest of the current file because it cannot be saved.
     pub fn refuse(&mut self) {
         if let State::Taking { id, .. } = self.0 {
             self.0 = State::Skipping { id };
         }
     }
 
-    /// The current file is accepted, and so many bytes of it are there from an earlier attempt.
+    /// Accepts the current file, of which this many bytes exist from an earlier attempt.
     pub fn has(&mut self, bytes: u64) {
         if let State::Taking { have, .. } = &mut self.0 {
             *have = bytes;
@@ -98,7 +98,7 @@ impl Incoming {
 
     fn on_offer(&mut self, offer: Offer) -> Result<Task, Violation> {
         if !matches!(self.0, State::Idle) {
-            return Err(Violation("a file within a file"));
+            return Err(Violation("an offer within a file"));
         }
         let id = offer.id;
         if offer.version != VERSION {
@@ -121,7 +121,7 @@ impl Incoming {
             State::Taking { id, .. } => {
                 let id = *id;
                 self.0 = State::Skipping { id };
-                Ok(Task::Drop { id, refuse: Some("it is longer than was said") })
+                Ok(Task::Drop { id, refuse: Some("it is longer than announced") })
             }
         }
     }
@@ -130,7 +130,7 @@ impl Incoming {
         match std::mem::take(&mut self.0) {
             State::Taking { id: at_hand, left: 0, .. } if at_hand == id => Ok(Task::Finish { id }),
             State::Taking { id: at_hand, .. } if at_hand == id => {
-                Ok(Task::Drop { id, refuse: Some("it is shorter than was said") })
+                Ok(Task::Drop { id, refuse: Some("it is shorter than announced") })
             }
             State::Skipping { id: at_hand } if at_hand == id => Ok(Task::Nothing),
             _ => Err(Violation("the end of another file")),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_refused_file_means_nothing_and_the_next_one_counts() {
+    fn the_rest_of_a_refused_file_is_ignored_and_the_next_one_counts() {
         let mut incoming = offered(3);
         incoming.refuse();
         assert_eq!(incoming.handle(b"Dabcdefgh"), Ok(Task::Nothing));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_out_of_turn_ends_it() {
+    fn an_unexpected_message_ends_the_transfer() {
         assert!(Incoming::default().handle(b"Dx").is_err());
         assert!(Incoming::default().handle(b"").is_err());
         assert!(Incoming::default().handle(b"C{").is_err());
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_skips_what_is_there_and_no_more() {
+    fn a_sender_skips_only_what_exists() {
         let start = |at| Control::Start { id: 1, at }.encode();
         let mut incoming = offered(5);
         incoming.has(3);
@@ -225,10 +225,10 @@ mod tests {
         assert_eq!(incoming.handle(&Control::End { id: 1 }.encode()), Ok(Task::Finish { id: 1 }));
 
         let mut incoming = offered(5);
-        assert!(incoming.handle(&start(1)).is_err(), "nothing is there");
+        assert!(incoming.handle(&start(1)).is_err(), "nothing exists");
         let mut incoming = offered(5);
         incoming.has(3);
-        assert!(incoming.handle(&start(4)).is_err(), "more than is there");
+        assert!(incoming.handle(&start(4)).is_err(), "more than exists");
         let mut incoming = offered(5);
         incoming.has(3);
         assert_eq!(incoming.handle(b"Da"), Ok(Task::Write));

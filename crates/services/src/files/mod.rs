@@ -15,11 +15,11 @@
 //!                      ◀── C {"saved":{"id":0,"name":"a"}}: on disk, under that name
 //! ```
 //!
-//! The sender waits only for the last answer, and skips the rest of a refused file.
+//! The sender waits only for the last answer, and stops sending a refused file.
 //!
 //! A sender that offers a file with `"resume":true` waits for the answer. If the listener has the
-//! beginning of that file from an earlier attempt, it says how much, with its SHA-256, and the
-//! sender compares that with its own file and skips so much of it:
+//! beginning of that file from an earlier attempt, it reports the length and the SHA-256. The
+//! sender compares those with its own file and skips that part:
 //!
 //! ```text
 //! C {"offer":{…,"resume":true}}                                    ──▶
@@ -61,7 +61,7 @@ pub enum Control {
     Start {
         /// The file.
         id: u64,
-        /// The number of bytes that are skipped.
+        /// The number of bytes to skip.
         at: u64,
     },
     /// The sender has sent all of it.
@@ -80,7 +80,7 @@ pub enum Control {
     Accept {
         /// The file.
         id: u64,
-        /// What it has of the file already, if the sender asked for that.
+        /// What it already has of the file, if the sender asked for that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         have: Option<Have>,
     },
@@ -100,7 +100,7 @@ pub enum Control {
     },
 }
 
-/// What the listener has of a file from an earlier, interrupted transfer.
+/// The part of a file that the listener has from an earlier, interrupted transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Have {
     /// The number of bytes, from the beginning of the file.
@@ -122,7 +122,7 @@ pub struct Offer {
     /// Its permission bits, if the sender has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
-    /// Set by a sender that waits for the answer and skips what the listener has already.
+    /// Set by a sender that waits for the answer and skips what the listener already has.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resume: bool,
 }
@@ -144,11 +144,11 @@ impl Control {
     /// Encodes the message.
     ///
     /// # Panics
-    /// Never: what it holds can be written as JSON.
+    /// Never: its content can be serialized to JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut message = vec![CONTROL];
-        serde_json::to_writer(&mut message, self).expect("numbers and strings are JSON");
+        serde_json::to_writer(&mut message, self).expect("numbers and strings can be serialized");
         message
     }
 
@@ -157,7 +157,7 @@ impl Control {
         if json.len() > MAX_CONTROL {
             return Err(Violation("a control message too long"));
         }
-        serde_json::from_slice(json).map_err(|_| Violation("a control message that is none"))
+        serde_json::from_slice(json).map_err(|_| Violation("an invalid control message"))
     }
 
     /// Creates a refusal. The reason is truncated to a line.
@@ -205,14 +205,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(control in control()) {
+        fn control_messages_round_trip(control in control()) {
             let message = control.encode();
             prop_assert_eq!(message[0], b'C');
             prop_assert_eq!(Control::decode(&message[1..]), Ok(control));
         }
 
         #[test]
-        fn nothing_that_comes_breaks_a_side(
+        fn no_input_makes_either_side_panic(
             messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20)
         ) {
             let (mut incoming, mut outgoing) = (Incoming::default(), Outgoing::default());
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_refused_or_cut() {
+    fn overlong_texts_are_refused_or_cut() {
         let long = "é".repeat(MAX_CONTROL);
         let message = Control::Saved { id: 0, name: long.clone() }.encode();
         assert!(Control::decode(&message[1..]).is_err());

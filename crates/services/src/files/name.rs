@@ -9,7 +9,7 @@ use super::cut;
 use crate::limits::MAX_NAME;
 
 /// Returns the last component of a name, without anything that could lead out of its folder, hide
-/// the file or upset a terminal; `None` if nothing is left.
+/// the file or control a terminal; `None` if nothing is left.
 ///
 /// Both kinds of separators count on every system: the sender may run another one.
 pub fn safe_name(name: &str) -> Option<String> {
@@ -17,8 +17,8 @@ pub fn safe_name(name: &str) -> Option<String> {
     let mut safe: String = last.chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
     // Some systems drop trailing dots and spaces; other trailing characters are invisible.
     safe.truncate(safe.trim_end_matches(is_no_end).len());
-    // Leading dots hide a file or mean a folder, a dash makes it an option, and a mark without a
-    // letter before it is invisible.
+    // A leading dot hides a file or means a folder, a leading dash looks like an option, and a mark
+    // without a letter before it is invisible.
     let odd: String = safe.chars().take_while(|c| is_no_start(*c)).collect();
     safe.replace_range(..odd.len(), &"_".repeat(odd.chars().count()));
     let mut safe = bounded(&safe);
@@ -26,7 +26,7 @@ pub fn safe_name(name: &str) -> Option<String> {
     if is_device(&safe) {
         safe.insert(0, '_');
     }
-    // Underscores that were inserted above do not count as visible.
+    // Underscores inserted above do not count as visible.
     last.chars().any(is_seen).then_some(safe).filter(|safe| !safe.is_empty())
 }
 
@@ -49,12 +49,12 @@ fn is_seen(c: char) -> bool {
     c != '.' && is_safe(c) && !is_blank(c) && !has_no_width(c)
 }
 
-/// A joiner, a variation selector, or a mark that stands on the letter before it.
+/// A joiner, a variation selector, or a mark that combines with the letter before it.
 fn has_no_width(c: char) -> bool {
     is_shapeless(c) || columns(c.encode_utf8(&mut [0; 4])) == 0
 }
 
-/// Returns `true` if Windows takes the name for a device, whatever its case and extension
+/// Returns `true` if Windows treats the name as a device, whatever its case and extension
 /// (learn.microsoft.com, "Naming Files, Paths, and Namespaces").
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
@@ -67,7 +67,7 @@ fn is_device(name: &str) -> bool {
     number.next().is_some_and(is_number) && number.next().is_none()
 }
 
-/// Cuts a long name in the middle, so that its extension stays.
+/// Shortens a long name in the middle, to keep its extension.
 fn bounded(name: &str) -> String {
     if name.len() <= MAX_NAME {
         return name.to_owned();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_good_stay() {
+    fn valid_names_are_kept() {
         for name in ["a.txt", "日本 2026.tar.gz", "Makefile", "a-b_c~", "naïve (1).pdf"] {
             assert_eq!(safe(name).as_deref(), Some(name));
         }
@@ -107,20 +107,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_hidden_and_nothing_is_an_option() {
+    fn no_name_is_hidden_or_an_option() {
         assert_eq!(safe(".bashrc").as_deref(), Some("_bashrc"));
         assert_eq!(safe("..a").as_deref(), Some("__a"));
         assert_eq!(safe("-rf").as_deref(), Some("_rf"));
     }
 
     #[test]
-    fn nothing_upsets_a_terminal_or_another_system() {
+    fn no_name_harms_a_terminal_or_another_system() {
         assert_eq!(safe("a\x1b[2Jb\u{202e}c\nd\0").as_deref(), Some("a_[2Jb_c_d_"));
         assert_eq!(safe("C:x").as_deref(), Some("C_x"));
     }
 
     #[test]
-    fn a_name_that_nobody_sees_is_none() {
+    fn an_invisible_name_is_rejected() {
         for name in [
             "\u{200d}",
             "\u{200d}.\u{200d}",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_neither_begins_nor_ends_a_name() {
+    fn invisible_characters_neither_begin_nor_end_a_name() {
         assert_eq!(safe("\u{200d}a\u{200d}").as_deref(), Some("_a"));
         assert_eq!(safe("\u{301}a.txt\u{3000}. ").as_deref(), Some("_a.txt"));
         assert_eq!(safe("a\u{2800}b\u{a0}c").as_deref(), Some("a_b_c"));
@@ -166,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_one_entry_of_a_folder(name in any::<String>()) {
+        fn every_safe_name_is_one_entry_of_a_folder(name in any::<String>()) {
             if let Some(safe) = safe(&name) {
                 let path = std::path::Path::new(&safe);
                 prop_assert_eq!(path.components().count(), 1);

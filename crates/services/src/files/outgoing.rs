@@ -1,6 +1,6 @@
 //! The sending side.
 //!
-//! In: the listener's answers. Out: where each file stands. Never: a file.
+//! In: the listener's answers. Out: the state of each file. Never: a file.
 
 use super::{CONTROL, Control, Have, Violation};
 
@@ -15,7 +15,7 @@ pub struct Outgoing {
 pub enum Standing {
     /// No answer yet.
     Open,
-    /// The listener accepts it, and says what it has of it already if it was asked.
+    /// The listener accepts it, and reports what it already has of it if it was asked.
     Accepted(Option<Have>),
     /// It was saved on the listener's disk under this name.
     Saved(String),
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_is_settled_when_each_file_is_saved_or_refused() {
+    fn everything_is_settled_when_each_file_is_saved_or_refused() {
         let mut outgoing = Outgoing::new(2);
         assert_eq!(outgoing.handle(&Control::Accept { id: 0, have: None }.encode()), Ok(()));
         assert!(!outgoing.is_settled());
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_file_given_up_says_nothing_new() {
+    fn an_answer_about_an_aborted_file_changes_nothing() {
         let mut outgoing = Outgoing::new(1);
         outgoing.give_up(0, "it changed".to_owned());
         assert!(outgoing.is_settled());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_out_of_turn_ends_it() {
+    fn an_unexpected_message_ends_the_transfer() {
         let refused = |control: Control| Outgoing::new(1).handle(&control.encode()).is_err();
         assert!(refused(Control::Accept { id: 1, have: None }));
         assert!(refused(Control::End { id: 0 }));

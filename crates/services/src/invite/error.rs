@@ -11,11 +11,15 @@ pub enum NotInvitable {
     /// There is no address, or there are too many.
     #[error("an invite has 1 to {MAX_INVITE_ADDRESSES} addresses")]
     Addresses,
-    /// An address is valid on one machine only, or is not ASCII.
-    #[error("{0} cannot be in an invite: it needs a port, and a name or address of everyone's")]
+    /// An address is valid on only one machine, or is not ASCII.
+    #[error(
+        "{0} cannot be in an invite: it needs a port, and a name or address that others can reach"
+    )]
     Address(Address),
     /// The name of the room is too long, or has invisible characters.
-    #[error("the name of a room in an invite is at most {MAX_INVITE_ROOM} bytes that can be seen")]
+    #[error(
+        "the name of a room in an invite is at most {MAX_INVITE_ROOM} bytes of visible characters"
+    )]
     Room,
 }
 
@@ -23,7 +27,7 @@ pub enum NotInvitable {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InviteError {
-    /// It does not begin as an invite does.
+    /// It does not begin like an invite.
     #[error("an invite begins with hikyaku://")]
     Scheme,
     /// It is too long.
@@ -54,7 +58,7 @@ pub enum InviteError {
         at: usize,
     },
     /// The code contains an invalid character.
-    #[error("character {at} of the invite is none of its code's (a to z, 2 to 7)")]
+    #[error("character {at} of the invite is not valid in a code (a to z, 2 to 7)")]
     Character {
         /// Where.
         at: usize,
@@ -67,8 +71,8 @@ pub enum InviteError {
         /// The length that it states.
         needs: usize,
     },
-    /// Something follows the code.
-    #[error("the invite's code ends at character {0}, and something follows it")]
+    /// There is text after the code.
+    #[error("the invite's code ends at character {0}, but there is more text")]
     Long(usize),
     /// It has a later version.
     #[error("the invite is of version {0}, and this hikyaku reads version 1")]
@@ -76,7 +80,7 @@ pub enum InviteError {
     /// The checksum does not match.
     #[error("a character of the invite's code was changed: copy all of it again")]
     Check,
-    /// The checksum matches, but the content is invalid.
-    #[error("the invite's code has a content that this hikyaku does not know")]
+    /// The checksum matches, but the content is unknown.
+    #[error("this hikyaku does not know the content of the invite's code")]
     Content,
 }

@@ -6,15 +6,15 @@
 //! ```
 //!
 //! None of its characters is special to a shell or a messenger, and all fit a QR code's
-//! alphanumeric mode; therefore IPv6 addresses have dashes in place of colons. Case does not
-//! matter. The code, as bytes:
+//! alphanumeric mode; therefore IPv6 addresses have dashes instead of colons. Case does not matter.
+//! The code, as bytes:
 //!
 //! ```text
 //! version (1) · length of the code · fingerprint, 32 · kind of secret · secret · room · check, 4
 //! ```
 //!
 //! The check is the beginning of a SHA-256 hash, and detects a mistyped or shortened code. It does
-//! not cover the addresses: they can be changed by hand, as the host must prove its key anyway.
+//! not cover the addresses: they may be edited by hand, because the host must prove its key anyway.
 
 mod error;
 mod one_use;
@@ -34,7 +34,7 @@ use crate::limits::{MAX_INVITE_ADDRESSES, MAX_INVITE_ROOM};
 /// The beginning of an invite.
 pub const SCHEME: &str = "hikyaku://";
 
-/// An invite to a host: its addresses, its key, and what admits a guest.
+/// An invite to a host: its addresses, its key, and the secret that admits a guest, if any.
 #[derive(Clone)]
 pub struct Invite {
     addresses: Vec<Address>,
@@ -43,7 +43,7 @@ pub struct Invite {
     secret: Secret,
 }
 
-/// What admits a guest.
+/// The way in which a guest is admitted.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Secret {
@@ -59,8 +59,7 @@ pub enum Secret {
 impl Invite {
     /// Creates an invite to the host with this key, at these addresses.
     ///
-    /// # Errors
-    /// [`NotInvitable`] if there is no address, or one that is valid on this machine only.
+    /// # Errors [`NotInvitable`] if there is no address, or one that is valid only on this machine.
     pub fn new(addresses: &[Address], fingerprint: Fingerprint) -> Result<Self, NotInvitable> {
         if addresses.is_empty() || addresses.len() > MAX_INVITE_ADDRESSES {
             return Err(NotInvitable::Addresses);
@@ -75,8 +74,7 @@ impl Invite {
 
     /// Sets the room.
     ///
-    /// # Errors
-    /// [`NotInvitable::Room`] if its name is too long, or holds characters that cannot be seen.
+    /// # Errors [`NotInvitable::Room`] if its name is too long, or contains invisible characters.
     pub fn with_room(mut self, room: &str) -> Result<Self, NotInvitable> {
         if room.len() > MAX_INVITE_ROOM || !room.chars().all(hikyaku_text::is_safe) {
             return Err(NotInvitable::Room);
@@ -124,8 +122,7 @@ impl Invite {
 
     /// Parses an invite. White space around it is ignored.
     ///
-    /// # Errors
-    /// [`InviteError`] says what is wrong and where. It does not quote the code.
+    /// # Errors [`InviteError`] reports the problem and its position. It does not quote the code.
     pub fn parse(line: &str) -> Result<Self, InviteError> {
         text::read(line)
     }

@@ -17,10 +17,10 @@ use crate::limits::{MAX_ISSUED, ONE_USE_LEN};
 pub struct OneUse(Zeroizing<[u8; ONE_USE_LEN]>);
 
 impl OneUse {
-    /// Makes a new secret.
+    /// Generates a new secret.
     ///
     /// # Panics
-    /// When the system has no randomness.
+    /// If the system provides no randomness.
     #[must_use]
     pub fn generate() -> Self {
         let mut secret = Zeroizing::new([0; ONE_USE_LEN]);
@@ -34,7 +34,7 @@ impl OneUse {
         bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// Returns the bytes of the secret. The caller wipes its copies.
+    /// Returns the bytes of the secret. The caller must wipe copies of them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; ONE_USE_LEN] {
         &self.0
@@ -46,7 +46,7 @@ impl OneUse {
         Zeroizing::new(BASE32_NOPAD.encode(&*self.0))
     }
 
-    /// Parses what a guest presents.
+    /// Parses the secret that a guest presents.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE32_NOPAD.decode(text.as_bytes()).ok().map(Zeroizing::new)?;
@@ -131,7 +131,7 @@ impl<U: UsedInvites> Invites<U> {
         self.issue_again(secret.id())
     }
 
-    /// Issues an invite again that an earlier run of the host has issued. Returns `false` beyond
+    /// Registers an invite that an earlier run of the host issued. Returns `false` beyond
     /// [`MAX_ISSUED`].
     pub fn issue_again(&mut self, invite: InviteId) -> bool {
         let has_room = self.issued.len() < MAX_ISSUED;
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invite_admits_one_key_and_that_one_again() {
+    fn an_invite_admits_one_key_repeatedly() {
         let mut invites = Invites::new(InMemory::default());
         assert!(invites.issue(&secret(1)) && invites.issue(&secret(2)));
         let (first, second) = (secret(1).to_text(), secret(2).to_text());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_remembered_admits_nobody() {
+    fn an_invite_that_cannot_be_recorded_admits_nobody() {
         struct Broken;
         impl UsedInvites for Broken {
             fn guest(&self, _: &InviteId) -> Option<Fingerprint> {

@@ -52,7 +52,7 @@ pub(super) fn write(invite: &Invite) -> Zeroizing<String> {
         if index > 0 {
             line.push('+');
         }
-        // `Invite::new` has encoded it once already.
+        // `Invite::new` has already encoded it once.
         line.push_str(&write_address(address).unwrap_or_default());
     }
     line.push('/');
@@ -81,13 +81,13 @@ pub(super) fn write_address(address: &Address) -> Result<String, NotInvitable> {
     Ok(format!("{written}:{}", address.port()))
 }
 
-/// Parses an IPv6 address with dashes in place of colons.
+/// Parses an IPv6 address with dashes instead of colons.
 fn v6(host: &str) -> Option<Ipv6Addr> {
     let is_meant = host.matches('-').count() >= 2;
     is_meant.then(|| host.replace('-', ":").parse().ok())?
 }
 
-/// What is wrong with an address, without its position.
+/// The problem with an address, without its position.
 pub(super) enum BadAddress {
     Malformed(AddressError),
     Incomplete,
@@ -246,7 +246,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_invite_is_read_as_it_was_written_in_either_case(
+        fn an_invite_round_trips_in_either_case(
             addresses in vec(addresses(), 1..=MAX_INVITE_ADDRESSES),
             fingerprint in any::<[u8; 32]>(),
             kind in 0..3_u8,
@@ -275,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn one_letter_that_is_changed_or_left_out_is_noticed(
+        fn a_changed_or_missing_letter_is_noticed(
             at in 0..63_usize, to in "[a-z2-7]",
         ) {
             let line = invite(&["192.0.2.7:9"]).to_line().to_string();
@@ -289,7 +289,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_pasted_is_read_or_refused(text in "\\PC*") {
+        fn any_text_is_parsed_or_refused(text in "\\PC*") {
             let _ = Invite::parse(&text);
             let _ = Invite::parse(&format!("{SCHEME}{text}"));
             let _ = Invite::parse(&format!("{SCHEME}a:9/{text}"));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_place() {
+    fn errors_name_the_problem_and_its_position() {
         let line = invite(&["192.0.2.7:9", "[2001:db8::7]:9"]).to_line().to_string();
         let head = "hikyaku://192.0.2.7:9+2001-db8--7:9/";
         assert!(line.starts_with(head), "{line}");
@@ -317,8 +317,8 @@ mod tests {
             (format!("{SCHEME}a:0/{code}"), "needs a host and a port"),
             (with(&code[..60]), "cut short: it has 60 of 63 characters"),
             (with(&code[..3]), "cut short: it has 3 of 63 characters"),
-            (with(&format!("{}!", &code[..20])), "character 57 of the invite is none"),
-            (with(&format!("{code}a")), "ends at character 99, and something follows"),
+            (with(&format!("{}!", &code[..20])), "character 57 of the invite is not valid"),
+            (with(&format!("{code}a")), "ends at character 99, but there is more text"),
             (with(&format!("ab{}", &code[2..])), "version 0"),
             (with(&format!("{}a{}", &code[..30], &code[31..])), "was changed"),
         ] {
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_in_the_line_and_in_nothing_else() {
+    fn a_secret_appears_only_in_the_line() {
         let secret = Secret::OneUse(OneUse::from_bytes(&[0xAB; ONE_USE_LEN]).unwrap());
         let invite = invite(&["192.0.2.7:9"]).with_secret(secret);
         let shown = format!("{invite:?}");
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_means_something_here_alone_is_not_invited_to() {
+    fn an_address_valid_only_here_is_not_put_into_an_invite() {
         for address in [":9", "[fe80::1%3]:9", "a--b:9", "x:0", "日本:9"] {
             let address: Address = address.parse().unwrap();
             let error = Invite::new(std::slice::from_ref(&address), key(1)).unwrap_err();

@@ -13,7 +13,7 @@ use crate::{
     state::{Hits, State},
 };
 
-/// A row for each, the newest below; the chosen one is always there.
+/// Draws one row for each result, the newest below; the selected one is always visible.
 pub(super) fn draw(state: &State, found: &Hits, area: Rect, buffer: &mut Buffer) {
     let height = usize::from(area.height);
     let first = (found.chosen + 1).saturating_sub(height);

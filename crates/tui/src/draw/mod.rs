@@ -27,7 +27,7 @@ pub use self::widths::has_agreed_widths;
 #[cfg(test)]
 mod tests;
 
-/// Draws the screen. The cursor is where the next character goes, so that an input method shows its
+/// Draws the screen. The cursor is at the insertion point, so that an input method shows its
 /// candidates there.
 pub fn draw(state: &State, frame: &mut Frame<'_>) {
     let area = frame.area();
@@ -94,7 +94,7 @@ fn unread(room: &Room) -> String {
     }
 }
 
-/// The rooms, and an edge of a character whose width every terminal agrees on.
+/// The rooms, and an edge drawn with a character whose width is the same on every terminal.
 fn draw_rooms(state: &State, area: Rect, buffer: &mut Buffer) {
     let columns = usize::from(area.width.saturating_sub(2));
     for (y, room) in (area.y..area.bottom()).zip(state.rooms.iter()) {
@@ -110,7 +110,7 @@ fn draw_rooms(state: &State, area: Rect, buffer: &mut Buffer) {
         }
         let mut text = unread(room);
         if width(&text) > columns {
-            // The count is worth more than the end of the name.
+            // The count is more important than the end of the name.
             let name = room.name.to_string();
             let count = text.split_off(name.len());
             let kept = cut(&name, columns.saturating_sub(width(&count) + 1));
@@ -141,7 +141,7 @@ fn draw_lines(
         shown.extend(item.into_iter().rev());
     }
     let rows: Vec<_> = shown.iter().skip(lines.up).take(height).collect();
-    // Few lines stand at the top.
+    // A few lines are drawn at the top.
     let first = area.y + u16::try_from(rows.len()).unwrap_or(area.height);
     for (row, y) in rows.iter().zip((area.y..first).rev()) {
         buffer.set_line(area.x, y, row, area.width);
@@ -170,7 +170,7 @@ fn draw_input(state: &State, area: Rect, buffer: &mut Buffer) -> Position {
     let columns = usize::from(area.width).saturating_sub(prompt.len() + 1).max(1);
     let editor = &state.editor;
     let mut before = editor.before_caret();
-    // What does not fit is cut on the left.
+    // Text that does not fit is cut on the left.
     let mut characters = before.graphemes(true);
     let mut used = width(before);
     while used > columns {

@@ -1,4 +1,4 @@
-//! Screens as text: what a reader sees at 80 and at 40 columns.
+//! Screens as text, as a reader sees them at 80 and at 40 columns.
 
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ impl Seat {
         self.show(event);
     }
 
-    /// An own message on its way.
+    /// An own message in transit.
     fn own(&mut self, number: u8, text: &str, progress: Progress, is_update: bool) {
         let mut event = self.said("ana", text);
         event.author = Some(Author::new(READER, "ana"));
@@ -118,7 +118,7 @@ impl Seat {
         self.input(Input::Key(code.into()));
     }
 
-    /// An answer of the host.
+    /// An answer from the host.
     fn answer(&mut self, of: PageOf, texts: &[(u64, &str)], more: bool) {
         let page = Kind::Page { of, count: texts.len(), more };
         self.show(Event::new(self.now(), None, None, page));
@@ -294,7 +294,7 @@ the past; PgUp older; Esc returns
 }
 
 #[test]
-fn several_pasted_lines_are_asked_about_once_and_go_as_one_message() {
+fn several_pasted_lines_need_one_confirmation_and_are_one_message() {
     let mut seat = Seat::greeted(60, 9);
     seat.input(Input::Paste("fn main() {\r\n\tone();\r\n}\r\n".to_owned()));
     seat.shows(
@@ -323,14 +323,14 @@ send 3 lines (24 bytes) as one message? Enter: yes, Esc: no
 }
 
 #[test]
-fn no_size_and_no_input_is_too_much() {
+fn any_size_and_any_input_can_be_drawn() {
     for (columns, rows) in [(1, 1), (10, 3), (2, 30), (300, 1), (7, 4), (60, 2)] {
         let mut seat = chatting(columns, rows);
         seat.press(Code::PageUp);
         seat.input(Input::Paste("a\nb".to_owned()));
         let (_, caret) = seat.screen(columns, rows);
         assert!(caret.x < columns && caret.y < rows);
-        // Smaller than it knows.
+        // Smaller than the state knows.
         seat.screen(1, 1);
         seat.screen(5, 2);
     }
@@ -355,7 +355,7 @@ fn keys() -> impl Strategy<Value = Key> {
 
 proptest! {
     #[test]
-    fn whatever_is_pressed_and_heard_the_screen_can_be_drawn(
+    fn any_sequence_of_events_can_be_drawn(
         columns in 1_u16..100,
         rows in 1_u16..30,
         steps in prop::collection::vec((0_u8..8, keys(), "[a日。\n👩 ]{0,60}"), 0..40),

@@ -1,14 +1,14 @@
-//! Characters whose width terminals do not agree on: the rest of their row may stand elsewhere.
+//! Characters whose width differs between terminals, which may shift the rest of their row.
 
 use ratatui_core::buffer::Buffer;
 
-/// Returns `true` if every terminal puts each character of a screen where the screen has it.
+/// Returns `true` if every terminal puts each character of a text in the same column.
 #[must_use]
 pub fn has_agreed_widths(screen: &Buffer) -> bool {
     screen.content.iter().all(|cell| is_agreed(cell.symbol()))
 }
 
-/// A flag or an emoji sequence is one character for us, and several for some terminals.
+/// A flag or an emoji sequence is one character here, and several on some terminals.
 fn is_agreed(symbol: &str) -> bool {
     let mut characters = symbol.chars();
     match (characters.next(), characters.next()) {
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_have_agreed_widths_and_flags_sequences_and_sara_am_have_not() {
+    fn only_letters_have_the_same_width_everywhere() {
         let screen = |text: &str| Buffer::with_lines([format!("eva: {text} ok")]);
         for text in ["tea ✓ 3/4", "für Änne, что", "お茶です。飛脚「はい」", "차", "…"]
         {

@@ -1,4 +1,4 @@
-//! What the screen itself says, beside the chat's sentences.
+//! The screen's own texts, in addition to the chat's sentences.
 
 use hikyaku_chat::words::Language;
 use jiff::civil::Date;
@@ -6,34 +6,34 @@ use jiff::civil::Date;
 mod english;
 mod japanese;
 
-/// Something that the screen says.
+/// A text of the screen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Say<'a> {
-    /// No connection has been there yet.
+    /// There has been no connection yet.
     Joining,
-    /// The connection is lost, and so many messages wait.
+    /// The connection is lost, and this many messages wait.
     Reconnecting { waiting: usize },
-    /// The chat is being left, and so many messages wait.
+    /// The user is leaving the chat, and this many messages wait.
     Leaving { waiting: usize },
-    /// So many messages wait.
+    /// This many messages wait.
     Waiting { waiting: usize },
-    /// Keys that help.
+    /// A reminder of useful keys.
     Keys,
     /// The view is above the newest line.
     Above,
-    /// The view is of the past.
+    /// The view shows the past.
     Past,
     /// A search is not answered yet.
     Searching { words: &'a str },
-    /// What a search has found.
+    /// The results of a search.
     Found { words: &'a str, count: usize },
-    /// The question whether a pasted text is sent.
+    /// The question whether to send a pasted text.
     Paste { lines: usize, bytes: usize, messages: usize },
     /// A pasted text was cut.
     PasteCut { bytes: usize },
-    /// An entry could not be handed in.
+    /// An entry was not accepted.
     Full,
-    /// Commands of the screen.
+    /// The commands of the screen.
     Help,
     /// A day begins.
     Day(Date),

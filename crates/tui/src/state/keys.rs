@@ -1,4 +1,4 @@
-//! What keys do.
+//! The effects of keys.
 
 use hikyaku_chat::{
     Stamp,
@@ -121,7 +121,7 @@ impl State {
         let trimmed = &*narrow;
         match trimmed {
             "" => return Vec::new(),
-            // Typed with an input method that is on, the letter is a wide one.
+            // With an active input method, the letter is full-width.
             "q" | "ｑ" | "Ｑ" | "/quit" => return self.quit(),
             "/history" => return self.page_up(),
             "/help" => self.say(Say::Help, now),
@@ -132,7 +132,7 @@ impl State {
         {
             return self.search(words, trimmed.to_owned());
         }
-        // What is said is to be seen.
+        // A new message should be visible.
         self.back();
         vec![Effect::Enter(Entry::Line(line))]
     }
@@ -147,7 +147,7 @@ impl State {
         self.enter_room(&room)
     }
 
-    /// Shows a room, and talks there.
+    /// Shows a room and makes it the current one.
     pub(super) fn enter_room(&mut self, room: &RoomName) -> Vec<Effect> {
         if self.rooms.is_current(room) {
             return Vec::new();

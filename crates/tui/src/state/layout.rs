@@ -1,10 +1,10 @@
-//! Where things stand on a screen of any size.
+//! The layout of a screen of any size.
 
 use ratatui_core::layout::Rect;
 
 use crate::limits::{SIDE_COLUMNS, SIDE_FROM};
 
-/// The areas of the screen. The input is always there, and the lines get what is left.
+/// The areas of the screen. The input is always visible, and the lines get the remaining space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) header: Option<Rect>,

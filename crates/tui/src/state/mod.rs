@@ -36,20 +36,19 @@ use self::{
     paste::Paste,
 };
 
-/// What the screen knows at its start.
+/// The initial state of the screen.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Setup {
-    /// The name of the reader, until the host gives another.
+    /// The name of the reader, until the host assigns another.
     pub name: Arc<str>,
     /// The language of its sentences.
     pub language: Language,
-    /// The zone of its times.
+    /// The time zone of its times.
     pub zone: TimeZone,
     /// Whether there are colours.
     pub has_colour: bool,
-    /// The reader is the host: there is no connection that could be lost, and what is typed takes
-    /// effect at once.
+    /// The reader is the host: there is no connection to lose, and typed lines take effect at once.
     pub is_host: bool,
 }
 
@@ -62,7 +61,7 @@ impl Setup {
     }
 }
 
-/// What happens to the screen.
+/// An event for the screen.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Input {
@@ -70,7 +69,7 @@ pub enum Input {
     Key(Key),
     /// A text is pasted.
     Paste(String),
-    /// The screen has this size, or another than before.
+    /// The size of the screen was set or has changed.
     Size {
         /// Its columns.
         columns: u16,
@@ -81,25 +80,25 @@ pub enum Input {
     Shown(Shown),
     /// The program reports something, in one escaped line.
     Notice(String),
-    /// An entry could not be handed in.
+    /// An entry was not accepted.
     NotTaken(Entry),
-    /// The chat is being left.
+    /// The user is leaving the chat.
     Leaving,
 }
 
-/// What the screen asks its caller to do.
+/// A request of the screen to its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// Hand this in.
+    /// Pass on this entry.
     Enter(Entry),
-    /// Call the reader: a line names them. The text is escaped and has no line end.
+    /// Notify the reader: a line mentions them. The text is escaped and has no line end.
     Ring(String),
     /// Leave the chat at once: Ctrl-C.
     Interrupt,
-    /// Give the terminal to the shell: Ctrl-Z.
+    /// Return the terminal to the shell: Ctrl-Z.
     Suspend,
-    /// Draw everything anew: Ctrl-L.
+    /// Redraw everything: Ctrl-L.
     Redraw,
 }
 
@@ -126,11 +125,11 @@ pub struct State {
     is_leaving: bool,
     /// The host keeps a history.
     has_past: bool,
-    /// Own messages that are not known to be stored.
+    /// The reader's messages that may not be stored.
     pending: BTreeSet<MessageId>,
-    /// Questions for older lines, in their order.
+    /// Requests for older lines, in order.
     asked: Vec<Asked>,
-    /// The answer that is coming.
+    /// The answer that is arriving.
     page: Option<Page>,
     columns: u16,
     rows: u16,
@@ -163,7 +162,7 @@ impl State {
         }
     }
 
-    /// Handles what happens at `now`. Returns what is to be done.
+    /// Handles an event at `now`. Returns the requests to the caller.
     pub fn on(&mut self, input: Input, now: Stamp) -> Vec<Effect> {
         match input {
             Input::Key(key) => self.on_key(key, now),
@@ -174,7 +173,7 @@ impl State {
             Input::Size { columns, rows } => {
                 (self.columns, self.rows) = (columns, rows);
                 self.clamp_scroll();
-                // The host's past is there from the start.
+                // The host's past is available from the start.
                 if self.is_host { self.ask_at_first() } else { Vec::new() }
             }
             Input::Shown(shown) => self.on_shown(shown, now),
@@ -220,7 +219,7 @@ impl State {
         say.write(self.look.language)
     }
 
-    /// Shows something that belongs to no line of the log.
+    /// Shows a text that belongs to no line of the log.
     fn notice(&mut self, what: What, now: Stamp) {
         self.add_here(Item::new(now, what));
     }
@@ -247,7 +246,7 @@ impl State {
         }
     }
 
-    /// Rings, unless that has just been done.
+    /// Rings the bell, unless it rang just before.
     fn ring(&mut self, text: &str, now: Stamp) -> Vec<Effect> {
         let is_soon = self.rung_at.is_some_and(|at| {
             now.as_millis().saturating_sub(at.as_millis()) < RING_INTERVAL && now >= at

@@ -6,7 +6,7 @@ use hikyaku_chat::event::{Event, Kind};
 
 use crate::limits::MAX_NAMES;
 
-/// Names, the one that spoke last first.
+/// Names, the most recent speaker first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names(VecDeque<Arc<str>>);
 

@@ -1,4 +1,4 @@
-//! Scrolling, older lines from the host, results of searches.
+//! Scrolling, older lines from the host, search results.
 
 use hikyaku_chat::{
     entry::Entry,
@@ -14,26 +14,26 @@ use crate::{
     rows::{Look, count_from},
 };
 
-/// What the lines on the screen are.
+/// What the screen shows.
 #[derive(Clone, Debug)]
 pub(crate) enum View {
-    /// Those of the current room.
+    /// The lines of the current room.
     Live,
-    /// Those around a search result, or older than the room has place for.
+    /// Lines around a search result, or older than the room keeps.
     Past(Past),
-    /// The results of a search.
+    /// Search results.
     Hits(Hits),
 }
 
-/// Lines of the past of the current room.
+/// Past lines of the current room.
 #[derive(Clone, Debug)]
 pub(crate) struct Past {
     pub(crate) lines: Lines,
-    /// The line that is to be seen.
+    /// The line that must be visible.
     pub(crate) target: Option<Seq>,
 }
 
-/// The results of a search.
+/// Search results.
 #[derive(Clone, Debug)]
 pub(crate) struct Hits {
     pub(crate) words: String,
@@ -49,13 +49,13 @@ pub(crate) struct Hit {
     pub(crate) item: Item,
 }
 
-/// A question for older lines.
+/// A request for older lines.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) room: RoomName,
     /// The answer is for the view of the past.
     is_for_past: bool,
-    /// Nobody has pressed a key for it: that there is no history is no news.
+    /// Nobody pressed a key for it, so a missing history is not reported.
     pub(super) is_quiet: bool,
 }
 
@@ -85,7 +85,7 @@ impl State {
         (lines, &self.look, main)
     }
 
-    /// Adds a line that has just come to a room. A view that is scrolled up stays where it is.
+    /// Adds a line that has just arrived to a room. A view that is scrolled up stays where it is.
     pub(super) fn add_to(&mut self, room: &RoomName, item: Item) {
         let columns = self.main().width;
         let look = &self.look;
@@ -105,14 +105,14 @@ impl State {
         }
     }
 
-    /// Scrolls up a page, and asks for older lines where none are left.
+    /// Scrolls up a page, and requests older lines if none are left.
     pub(super) fn page_up(&mut self) -> Vec<Effect> {
         let (lines, look, main) = self.shown_lines();
         let height = usize::from(main.height);
         let all = count_from(lines, 0, main.width.into(), look);
         let top = all.saturating_sub(height);
         lines.up = (lines.up + height.saturating_sub(1).max(1)).min(top);
-        // Before the last row is reached, so that the next page is there.
+        // Early enough that the next page arrives before the last row is reached.
         if lines.up + height < top || lines.is_whole {
             return Vec::new();
         }
@@ -135,7 +135,7 @@ impl State {
         self.rooms.current_mut().lines.up = 0;
     }
 
-    /// Asks for the past of a room that is shown for the first time.
+    /// Requests the past of a room that is shown for the first time.
     pub(super) fn ask_at_first(&mut self) -> Vec<Effect> {
         let room = self.rooms.current_mut();
         if std::mem::replace(&mut room.was_shown, true) || !self.has_past {
@@ -186,7 +186,7 @@ impl State {
         }
     }
 
-    /// Shows the chosen result among the lines around it.
+    /// Shows the selected result among the lines around it.
     pub(super) fn jump(&mut self) -> Vec<Effect> {
         let View::Hits(found) = &self.view else { return Vec::new() };
         let Some(Hit { room, item }) = found.hits.get(found.chosen).cloned() else {
@@ -269,7 +269,7 @@ impl State {
         }
         let of_target = past.lines.items().iter().position(|item| item.seq == past.target);
         if let (Some(index), Some(_)) = (of_target, past.target) {
-            // The target stands in the middle.
+            // The target is in the middle.
             let below = count_from(&past.lines, index, main.width.into(), &self.look);
             past.lines.up = below.saturating_sub(usize::from(main.height) / 2 + 1);
             past.target = past.target.filter(|_| past.lines.up < below);
@@ -277,12 +277,12 @@ impl State {
         self.clamp_scroll();
     }
 
-    /// Nothing that was asked for comes any more on this connection; the client asks again.
+    /// Pending requests are not answered on this connection; the client sends them again.
     pub(super) fn forget_page(&mut self) {
         self.page = None;
     }
 
-    /// The host has no history, or does not let this member read it.
+    /// The host has no history, or this member may not read it.
     pub(super) fn on_no_past(&mut self) -> bool {
         let is_quiet = !self.asked.is_empty() && self.asked.remove(0).is_quiet;
         if let View::Hits(_) = &self.view {

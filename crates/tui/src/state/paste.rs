@@ -1,4 +1,4 @@
-//! A pasted text: a line goes into the input, more is asked about once.
+//! Pasted text: a single line goes into the input, longer text needs a confirmation.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::{Effect, State};
 use crate::{limits::MAX_PASTE, say::Say};
 
-/// A pasted text that waits for an answer.
+/// A pasted text that waits for confirmation.
 #[derive(Clone, Debug)]
 pub(crate) struct Paste {
     pub(crate) text: String,
@@ -51,7 +51,7 @@ impl State {
     }
 }
 
-/// Cuts a text into messages, between lines where that is possible.
+/// Splits a text into messages, between lines if possible.
 fn split(text: &str) -> VecDeque<String> {
     let mut messages = VecDeque::new();
     let mut message = String::new();

@@ -1,4 +1,4 @@
-//! What the chat shows becomes lines.
+//! Converts items of the chat to lines.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl State {
                     return self.ask_at_first();
                 }
             }
-            // The header and the banner say it.
+            // The header and the banner show it.
             Shown::Notice(Notice::Room(_) | Notice::Lost | Notice::Back) => {}
             Shown::Notice(notice) => self.on_notice(notice, now),
         }
@@ -90,7 +90,7 @@ impl State {
             return effects;
         }
         if let Some(item) = self.item_of_notice(line) {
-            // An answer stands where it was asked for.
+            // An answer appears where it was requested.
             let is_of_room = event.seq.is_some();
             let room = if is_of_room { &event.room } else { &self.rooms.current().name };
             self.add_to(&room.clone(), item);
@@ -120,7 +120,7 @@ impl State {
                     }
                 }
             }
-            // A member hears of its own rooms otherwise.
+            // A member is notified of its own rooms in another way.
             Kind::Joined if line.is_mine && self.is_host => {
                 self.rooms.add(&event.room);
                 self.rooms.enter(&event.room);
@@ -165,7 +165,7 @@ impl State {
             What::Speech { speaker, text, .. } => format!("{speaker}: {text}"),
             What::Notice(text) | What::Warning(text) => text.clone(),
         };
-        // A whisper is read wherever the reader is.
+        // A whisper is shown wherever the reader is.
         let room = if is_whisper { self.rooms.current().name.clone() } else { event.room.clone() };
         self.add_to(&room, item);
         if line.is_mine || line.context.history {
@@ -179,7 +179,7 @@ impl State {
         if names_me { self.ring(&ring, now) } else { Vec::new() }
     }
 
-    /// Notes how far an own message has got, if it is there. It moves to where the log has it.
+    /// Records how far an own message has got, if it is shown. It moves to its position in the log.
     fn update(&mut self, line: &Line, own: Option<Progress>) -> bool {
         let event = &*line.event;
         let Some(id) = event.id.filter(|_| line.is_mine) else { return false };

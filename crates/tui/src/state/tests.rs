@@ -1,4 +1,4 @@
-//! What the state does with what happens.
+//! How the state reacts to events.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ fn page(state: &mut State, of: PageOf, seqs: &[u64], more: bool) {
 }
 
 #[test]
-fn a_line_that_names_the_reader_rings_and_a_crowd_of_them_rings_once() {
+fn a_mention_rings_and_a_crowd_of_them_rings_once() {
     let mut state = state();
     let rung = |text: &str| vec![Effect::Ring(format!("ben: {text}"))];
     assert_eq!(show(&mut state, said(1, "banana"), 0), []);
@@ -179,7 +179,7 @@ fn a_refused_message_waits_no_more() {
 }
 
 #[test]
-fn that_there_is_no_history_is_said_only_to_who_asked() {
+fn a_missing_history_is_reported_only_on_request() {
     let refused = || Event::new(at(0), None, None, Kind::Refused(Refusal::NoHistory));
     let mut state = State::new(Setup::new("ana", TimeZone::UTC));
     state.on(Input::Shown(Shown::State(hikyaku_chat::member::State::Connected)), at(0));
@@ -202,7 +202,7 @@ fn the_chat_is_left_as_in_other_chats() {
 }
 
 #[test]
-fn an_entry_that_finds_no_place_comes_back() {
+fn an_entry_that_is_not_accepted_returns_to_the_input() {
     let mut state = state();
     enter(&mut state, "tea");
     state.on(Input::NotTaken(Entry::Line("tea".to_owned())), at(0));
@@ -211,7 +211,7 @@ fn an_entry_that_finds_no_place_comes_back() {
 }
 
 #[test]
-fn a_pasted_line_is_typed_and_a_long_one_is_asked_about() {
+fn a_pasted_line_is_inserted_and_a_long_text_needs_confirmation() {
     let mut state = state();
     state.on(Input::Paste("one\tline\n".to_owned()), at(0));
     assert_eq!(state.editor.text(), "one    line");
@@ -226,7 +226,7 @@ fn a_pasted_line_is_typed_and_a_long_one_is_asked_about() {
 }
 
 #[test]
-fn what_a_member_cannot_bound_is_bounded() {
+fn memory_filled_by_others_is_bounded() {
     let mut state = state();
     page(&mut state, PageOf::Found, &[1], false);
     enter(&mut state, "/search x");
