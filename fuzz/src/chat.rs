@@ -169,7 +169,7 @@ impl World {
         }
     }
 
-    /// Performs everything the client has to send and show.
+    /// Performs everything that the client wants to send and show.
     fn drive(&mut self) {
         loop {
             self.talk += 1;
@@ -232,7 +232,7 @@ fn check_forms(event: &Event) -> String {
     line
 }
 
-/// Nothing that the client shows commands a terminal.
+/// Checks that nothing the client shows can control a terminal.
 fn check_seen(shown: &Shown) {
     let sentence = match shown {
         Shown::Event { event, reader } => Language::English.event(event, *reader),

@@ -146,7 +146,7 @@ impl World {
         let Some(sent) = self.last.last().filter(|sent| sent.len() > 21) else { return };
         let (to, source) = (&sent[13..21], &sent[5..13]);
         let mut answer = vec![0xc0 | first & 0x0f, 0, 0, 0, first >> 7];
-        // The other end's id from the header, or the id it is to be addressed by.
+        // The other end's id from the header, or the id to which it should be addressed.
         answer.extend_from_slice(to);
         answer.extend_from_slice(source);
         if middle & 1 == 1 {

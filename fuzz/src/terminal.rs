@@ -1,4 +1,5 @@
-//! Text for a terminal: it commands nothing, deceives nobody, and its growth is bounded.
+//! Text for a terminal: it cannot control the terminal or deceive anyone, and its growth is
+//! bounded.
 
 use hikyaku_chat::{
     Name, Stamp,

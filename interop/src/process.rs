@@ -64,7 +64,7 @@ impl Process {
         Self::start_with_output_elsewhere(command)
     }
 
-    /// Starts it with standard output where the command already sends it, such as to a file.
+    /// Starts it with standard output as already configured, for example to a file.
     #[track_caller]
     pub fn start_with_output_elsewhere(mut command: Command) -> Self {
         let name = format!("{command:?}");

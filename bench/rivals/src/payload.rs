@@ -7,8 +7,8 @@ pub(crate) const LAST: u64 = u64::MAX;
 
 const NUMBER_LEN: usize = 8;
 
-/// Of long messages, one in this many is compared byte by byte: comparing all of them would take
-/// a fifth of the fastest receiver's time.
+/// One in this many long messages is compared byte by byte: comparing all of them would take a
+/// fifth of the fastest receiver's time.
 const SAMPLE: u64 = 16;
 
 /// Below this length every message is compared.

@@ -1,4 +1,4 @@
-//! What a peer must be able to do. Every workload is written once, against these traits.
+//! The operations that a peer must support. Every workload is written once, against these traits.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -35,8 +35,8 @@ pub(crate) trait Peer {
     /// One end of a connection.
     type End: End + 'static;
 
-    /// Listens on a free port of loopback. Returns the address, and what a client must know to
-    /// trust the server.
+    /// Listens on a free port of loopback. Returns the address, and what a client needs to trust
+    /// the server.
     async fn listen(settings: &Settings) -> Result<(Self::Listener, SocketAddr, String)>;
 
     async fn accept(listener: &mut Self::Listener) -> Result<Self::End>;
@@ -66,7 +66,7 @@ pub(crate) trait Peer {
     }
 }
 
-/// Connections that stay open, for peers that run by themselves or that must be driven.
+/// Connections that stay open, for peers that run by themselves and for those that must be driven.
 pub(crate) struct Held(Box<dyn FnMut()>);
 
 impl Held {
@@ -92,8 +92,8 @@ impl Held {
 
 /// One end of a connection. Messages are reliable and ordered, except with raw datagrams.
 ///
-/// A message is handed over as a slice of the application; each peer copies it once into whatever
-/// it needs.
+/// A message is passed as a slice of the application; each peer copies it once into whatever it
+/// needs.
 pub(crate) trait End {
     /// Sends one message; waits if there is no room.
     async fn send(&mut self, message: &[u8]) -> Result<()>;
@@ -111,13 +111,13 @@ pub(crate) trait End {
         self.send(bytes).await
     }
 
-    /// Lets go of what is still held back to be packed.
+    /// Sends what is still held back for packing.
     async fn flush(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Waits for messages, and hands over at least one. With raw datagrams, it may return without
-    /// one when nothing has arrived for a while.
+    /// Waits for messages, and passes on at least one. With raw datagrams, it may return without
+    /// one if nothing has arrived for some time.
     async fn recv(&mut self, take: impl FnMut(&[u8]) -> Result<()>) -> Result<()>;
 
     /// Waits for bytes of a long transfer, in pieces of any size.

@@ -77,8 +77,8 @@ impl Relay {
             number: 0,
         };
         let thread = std::thread::spawn(move || {
-            // A network is not slower when the machine is busy. Without the right to a priority,
-            // the figures include its wait.
+            // A real network is not slower when the machine is busy. Without the right to raise the
+            // priority, the figures include the relay's wait.
             let _ = rustix::process::nice(PRIORITY);
             running.run(&until)
         });
@@ -167,7 +167,8 @@ impl Running {
                 }),
                 _ => self.back.recv(&mut buffer),
             };
-            // A refused datagram shows here, too: the peers notice by themselves.
+            // Errors about refused datagrams appear here too; the peers notice such losses
+            // themselves.
             let Ok(len) = came else { return };
             let now = self.now();
             let (link, rng) = &mut self.links[direction];

@@ -171,7 +171,7 @@ impl Table {
         self.lines.iter().find(|line| line.contestant == contestant)
     }
 
-    /// Says plainly which peers are better than hikyaku.
+    /// Reports which peers are better than hikyaku.
     fn verdict(&self, main: &Column, more_is_better: bool) -> String {
         let better: Vec<String> = self
             .lines

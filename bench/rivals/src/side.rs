@@ -181,11 +181,11 @@ async fn client<P: Peer>(workload: Workload, address: SocketAddr, identity: &str
         Workload::Connect => bail!("handled above"),
     };
     done(&outcome)?;
-    // The parent reads what this process has cost, and ends it.
+    // The parent reads the cost of this process, and ends it.
     end.wait_until(std::time::Instant::now() + LONGEST_RUN).await
 }
 
-/// Tells the parent that the end is ready, and waits for its answer.
+/// Notifies the parent that the end is ready, and waits for its answer.
 fn begin() -> Result<()> {
     say("ready")?;
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! What was received, by whom and when.
+//! What each member received, and when.
 
 use std::{
     sync::{
@@ -10,7 +10,8 @@ use std::{
 
 use crate::cost::Cost;
 
-/// Latencies are counted in milliseconds, the unit of a message's id; the last counts all beyond.
+/// Latencies are counted in milliseconds, the resolution of a message's id; the last slot counts
+/// all longer ones.
 const SLOTS: usize = 60_000;
 
 /// The figures of all members together.
@@ -18,7 +19,7 @@ const SLOTS: usize = 60_000;
 pub(super) struct Figures {
     pub(super) deliveries: AtomicU64,
     pub(super) bytes: AtomicU64,
-    /// Messages that the host did not take.
+    /// Messages that the host refused.
     pub(super) refused: AtomicU64,
     latencies: Vec<AtomicU64>,
     began: OnceLock<Instant>,

@@ -63,7 +63,7 @@ impl Drop for Process {
     }
 }
 
-/// Hosts a chat for so many members, as `hikyaku chat host` does, until it is killed.
+/// Hosts a chat for this many members, as `hikyaku chat host` does, until it is killed.
 pub(crate) fn serve(members: usize, history: Option<&str>) -> Result<()> {
     child::runtime(1)?.block_on(async {
         let identity = Identity::generate("")?;

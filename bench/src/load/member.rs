@@ -45,7 +45,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Joins the chat, as soon as the host lets it in.
+    /// Joins the chat as soon as the host admits it.
     pub(super) async fn join(
         number: usize,
         address: &str,
@@ -61,7 +61,7 @@ impl Member {
         let wanted = format!("member{number}");
         loop {
             let trust = Trust::pinned(fingerprint.parse()?);
-            // A host that is busy may close a connection before it is made.
+            // A busy host may close a connection before it is established.
             let connection = endpoint.connect(address, trust).await.ok();
             let name = match &connection {
                 Some(connection) => greet(connection, number, &wanted).await?,
@@ -113,7 +113,7 @@ async fn request(connection: &Connection, action: Action) -> Result<()> {
     Ok(())
 }
 
-/// Says hello; returns the name that the host gives, or `None` if it closes the connection.
+/// Sends a hello; returns the name that the host assigns, or `None` if it closes the connection.
 async fn greet(connection: &Connection, number: usize, name: &str) -> Result<Option<Arc<str>>> {
     let hello = NativeHello {
         device: Device::new((number as u64 + 1) << 12),
@@ -127,7 +127,7 @@ async fn greet(connection: &Connection, number: usize, name: &str) -> Result<Opt
     loop {
         let line = match connection.recv().await {
             Ok(message) => message.payload,
-            // Full for now, or too busy to read the hello in time.
+            // The host is full for now, or too busy to read the hello in time.
             Err(_) => return Ok(None),
         };
         let (event, _) = machine::read_event(&line).context("the host sent no event")?;
@@ -154,7 +154,7 @@ async fn read(connection: Connection, heard: Arc<Mutex<Heard>>, figures: Arc<Fig
     }
 }
 
-/// Counts a line. It is not parsed as a whole: a thousand members do so on one machine.
+/// Counts a line. It is not fully parsed, because a thousand members do so on one machine.
 pub(super) fn take(line: &Bytes, heard: &mut Heard, figures: &Figures) {
     if line.ends_with(b"\"kind\":\"said\"}") {
         let number = after(line, b"\"seq\":").and_then(leading_number);

@@ -28,14 +28,14 @@ use self::{
     page::Page,
 };
 
-/// What is measured.
+/// The parameters of a measurement.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) members: usize,
     /// Messages per second, of all authors together.
     pub(crate) rate: u32,
     pub(crate) span: Duration,
-    /// Members who read in web pages, beside the others.
+    /// Members who read in web pages, in addition to the others.
     pub(crate) pages: usize,
     /// Whether the host keeps a history on the disk.
     pub(crate) history: bool,
@@ -149,7 +149,7 @@ async fn talk(plan: &Plan, members: &[Member], figures: &Figures) -> Result<u64>
     Ok(messages)
 }
 
-/// Waits until so many deliveries have been counted; returns `false` if that takes too long.
+/// Waits until this many deliveries have been counted; returns `false` if that takes too long.
 async fn wait_for_all(figures: &Figures, wanted: u64) -> bool {
     let deadline = Instant::now() + ARRIVE_WITHIN;
     while figures.deliveries.load(Ordering::Relaxed) < wanted {

@@ -24,7 +24,7 @@ use crate::{
     wake::{Wakeups, done},
 };
 
-/// How long a connection that nobody closed has to deliver what was sent.
+/// How long a connection that was never closed has to deliver what was sent.
 const LINGER: Duration = Duration::from_secs(30);
 
 /// A connection to a peer that has proved its key.
@@ -213,7 +213,7 @@ impl Connection {
     }
 
     /// Returns the inbox of an event loop's readers, of one channel or of all others. `token` is
-    /// reported when messages come into the empty inbox.
+    /// reported when messages arrive in the empty inbox.
     #[pyo3(signature = (wakeups, token, channel))]
     fn _inbox(
         &self,
@@ -284,7 +284,7 @@ impl Connection {
         })
     }
 
-    /// Waits until the connection is over; returns why, as the exception that calls raise then.
+    /// Waits until the connection has ended; returns why, as the exception that calls raise then.
     #[pyo3(signature = (timeout))]
     fn _wait_closed(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         match wait(py, Deadline::after(timeout)?, self.native()?.closed())? {
@@ -310,7 +310,7 @@ impl Connection {
         }
     }
 
-    /// Sets the priority, 0 to 7, of what is sent on a channel. It is 3 at first.
+    /// Sets the priority, 0 to 7, of messages sent on a channel. The default is 3.
     fn set_priority(&self, channel: ChannelArg, priority: u8) -> PyResult<()> {
         if priority > 7 {
             return Err(HikyakuError::value("a priority is a number from 0 to 7"));
@@ -319,13 +319,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the connection is over.
+    /// Whether the connection has ended.
     #[getter]
     fn closed(&self) -> PyResult<bool> {
         Ok(self.native()?.close_reason().is_some())
     }
 
-    /// Why the connection is over, as the exception that calls raise; None while it is open.
+    /// Why the connection has ended, as the exception that calls raise; None while it is open.
     #[getter]
     fn close_reason(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let reason = self.native()?.close_reason();

@@ -1,4 +1,4 @@
-//! What a sender asks for a message.
+//! Delivery classes, as a sender requests them.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use pyo3::{exceptions::PyTypeError, prelude::*};
 
 use crate::{errors::HikyakuError, runtime::seconds};
 
-/// How long an audio frame is worth sending, where nothing else is asked for.
+/// How long an audio frame is worth sending, unless another time is given.
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(100);
 
 /// A delivery class: ORDERED, RELIABLE, LATEST, UNRELIABLE or DEADLINE. `DEADLINE(0.04)` is the
@@ -97,7 +97,7 @@ impl Delivery {
     }
 }
 
-/// Returns the delivery that a message of a class was sent with, as far as its receiver knows.
+/// Returns the delivery with which a message of a class was sent, as far as its receiver knows.
 pub(crate) const fn received(class: Class) -> Delivery {
     Delivery(match class {
         Class::Reliable => Asked::Reliable,

@@ -1,7 +1,7 @@
 //! The end of the process: what was sent and not closed is delivered first.
 //!
-//! Threads that wait in a call at that time stay where they are: the interpreter ends around them,
-//! and a thread that came back into it would be torn down in the middle of its frames.
+//! Threads that wait in a call at that time stay there: the interpreter shuts down around them, and
+//! a thread that returned to it would be destroyed in the middle of its frames.
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
@@ -14,13 +14,13 @@ use pyo3::prelude::*;
 
 use crate::runtime::{self, Deadline, seconds, wait};
 
-/// The endpoints of this process, of which some are gone.
+/// The endpoints of this process, some of which may be gone.
 static ENDPOINTS: Mutex<Vec<(u64, Weak<Endpoint>)>> = Mutex::new(Vec::new());
 
 /// The thread that ends the process.
 static ENDING: OnceLock<ThreadId> = OnceLock::new();
 
-/// Notes an endpoint that is to be closed at the end.
+/// Registers an endpoint to be closed at the end.
 pub(crate) fn register(endpoint: &Arc<Endpoint>) {
     let mut endpoints = ENDPOINTS.lock().unwrap_or_else(PoisonError::into_inner);
     if endpoints.len() == endpoints.capacity() {
@@ -29,7 +29,7 @@ pub(crate) fn register(endpoint: &Arc<Endpoint>) {
     endpoints.push((runtime::generation(), Arc::downgrade(endpoint)));
 }
 
-/// Stays here for good if the process is ending, and another thread does that.
+/// Blocks forever if the process is ending and another thread is handling that.
 pub(crate) fn stay_if_ending() {
     while ENDING.get().is_some_and(|thread| *thread != thread::current().id()) {
         thread::park();

@@ -21,12 +21,12 @@ use crate::{
     wake::{Wakeups, done},
 };
 
-/// An endpoint, open as long as somebody holds it.
+/// An endpoint, open as long as something holds it.
 #[derive(Clone)]
 pub(crate) struct Open(pub(crate) Arc<Endpoint>);
 
 impl Open {
-    /// Holds an endpoint, and lets the end of the process know of it.
+    /// Holds an endpoint, and registers it for the end of the process.
     pub(crate) fn new(endpoint: Endpoint) -> Self {
         let endpoint = Arc::new(endpoint);
         ending::register(&endpoint);
@@ -34,7 +34,7 @@ impl Open {
     }
 }
 
-/// Dials; the whole of it may take `within`.
+/// Dials, within a total time of `within`.
 async fn dial(
     builder: EndpointBuilder,
     address: Address,
@@ -191,7 +191,8 @@ impl Server {
     }
 }
 
-/// Who was turned away during the handshake: its address, its key if it got that far, and why.
+/// A client that was refused during the handshake: its address, its key if it got that far, and
+/// why.
 type Refusal = ((String, u16), Option<String>, String);
 
 fn refusal(refusal: hikyaku::Refusal) -> Refusal {
@@ -253,7 +254,7 @@ impl Server {
         })
     }
 
-    /// Waits until somebody is turned away; returns None once the server is closed.
+    /// Waits until a client is refused; returns None once the server is closed.
     #[pyo3(signature = (timeout))]
     fn _refused(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Refusal>> {
         match wait(py, Deadline::after(timeout)?, self.endpoint()?.refused())? {

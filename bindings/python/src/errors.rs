@@ -26,7 +26,7 @@ create_exception!(
 create_exception!(hikyaku, NotDelivered, Error, "A message was not acknowledged; see `reason`.");
 create_exception!(hikyaku, TooLarge, Error, "The message is larger than the peer accepts.");
 
-/// Makes exceptions of errors.
+/// Converts errors to exceptions.
 pub(crate) struct HikyakuError;
 
 /// Returns `true` if the host says that nobody has the port.
@@ -104,7 +104,7 @@ impl HikyakuError {
     }
 }
 
-/// Gives an exception what its receiver may want to look at.
+/// Adds attributes that a receiver may want to inspect to an exception.
 fn with_details(py: Python<'_>, error: PyErr, ended: &Ended) -> PyErr {
     let value = error.value(py);
     let reason = match ended {

@@ -45,7 +45,7 @@ impl Incoming {
         })
     }
 
-    /// So many bytes of the current file are there.
+    /// This many bytes of the current file already exist.
     fn has(&self, bytes: u64) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).has(bytes);
     }

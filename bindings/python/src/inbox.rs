@@ -1,8 +1,8 @@
 //! Received messages, for readers in an event loop.
 //!
-//! The loop's thread takes them itself. When there are none, it leaves a waker with the connection,
-//! which reports to the loop: no task lies between the two. To the connection such a reader is one
-//! that waits, and one that was woken may answer soon, so that an ACK waits for its answer.
+//! The loop's thread takes them itself. If there are none, it leaves a waker with the connection,
+//! which reports to the loop without a task in between. To the connection this is a waiting reader:
+//! once woken, it may answer soon, so an ACK waits for its answer.
 
 use std::{
     collections::VecDeque,
@@ -32,10 +32,10 @@ struct Reading {
     state: Mutex<State>,
 }
 
-/// What messages are taken from.
+/// The source of messages.
 #[derive(Clone)]
 pub(crate) enum Source {
-    /// All channels but the dedicated ones. Does not keep the connection open.
+    /// All channels except the dedicated ones. Does not keep the connection open.
     All(WeakConnection),
     /// A dedicated channel.
     One(Channel),
@@ -80,7 +80,7 @@ impl Wake for Report {
 }
 
 impl Reading {
-    /// Moves what has come to `ready`, up to `limit` messages; if there is nothing, the loop is
+    /// Moves arrived messages to `ready`, up to `limit` messages; if there is nothing, the loop is
     /// notified later.
     fn fill(&self, state: &mut State, limit: usize) -> PyResult<()> {
         if !state.ready.is_empty() || state.end.is_some() {
@@ -101,7 +101,7 @@ impl Reading {
 }
 
 impl Inbox {
-    /// Returns the inbox of a loop, to which `token` is reported when messages have come.
+    /// Returns the inbox of a loop, to which `token` is reported when messages have arrived.
     pub(crate) fn new(from: Source, wakeups: &Wakeups, token: u64) -> PyResult<Self> {
         let waker = Waker::from(Arc::new(Report { reporter: wakeups.reporter()?, token }));
         Ok(Self(Owned::new(Reading { from, waker, state: Mutex::default() })))
@@ -110,8 +110,8 @@ impl Inbox {
 
 #[pymethods]
 impl Inbox {
-    /// Takes up to `limit` messages. If there are none, `token` is reported when some have come.
-    /// Raises Closed when the connection is over, and every message has been taken.
+    /// Takes up to `limit` messages. If there are none, `token` is reported when some have arrived.
+    /// Raises Closed when the connection has ended and every message has been taken.
     fn take<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Bound<'py, PyList>> {
         let reading = self.0.get()?;
         let mut state = reading.state.lock().unwrap_or_else(PoisonError::into_inner);

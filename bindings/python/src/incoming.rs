@@ -1,4 +1,4 @@
-//! A connection that came in, for the server to accept or refuse.
+//! An incoming connection, which the server accepts or refuses.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use pyo3::{exceptions::PyRuntimeError, prelude::*};
 
 use crate::{connection::Connection, endpoint::Open, errors::HikyakuError, runtime::Owned};
 
-/// A connection whose peer has proved its address and its key. Refused when it is dropped.
+/// A connection whose peer has proved its address and its key. It is refused when it is dropped.
 #[pyclass(frozen, module = "hikyaku", name = "_Incoming")]
 pub(crate) struct Incoming(Owned<Held>);
 

@@ -1,4 +1,4 @@
-//! Identities, trust and shared keys, as Python programs name them.
+//! Identities, trust and shared keys, as Python programs specify them.
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,8 @@ fn failed(error: &KeyError) -> PyErr {
     }
 }
 
-/// Reads the private key at `path`, or the one of the `hikyaku` command, which is made if it does
-/// not exist.
+/// Reads the private key at `path`, or the one of the `hikyaku` command, which is created if it
+/// does not exist.
 pub(crate) fn identity(path: Option<PathBuf>, passphrase: Option<&str>) -> PyResult<Identity> {
     match path {
         Some(path) => read(&path, passphrase),
@@ -56,7 +56,7 @@ fn default_identity(passphrase: Option<&str>) -> PyResult<Identity> {
     let made = Identity::generate("").map_err(|error| failed(&error))?;
     match made.write(&path, None, IfExists::Refuse) {
         Ok(()) => Ok(made),
-        // Another process made it first.
+        // Another process created it first.
         Err(_) if path.symlink_metadata().is_ok() => read(&path, passphrase),
         Err(error) => Err(failed(&error)),
     }
@@ -105,7 +105,7 @@ pub(crate) fn allowed(path: &Path) -> PyResult<AuthorizedKeys> {
     }
 }
 
-/// Makes a key and writes it to `path`, and its public half to `path` with ".pub"; returns its
+/// Creates a key and writes it to `path`, and its public half to `path` with ".pub"; returns its
 /// fingerprint.
 #[pyfunction]
 #[pyo3(signature = (path, comment, passphrase))]
@@ -119,7 +119,7 @@ pub(crate) fn _generate(
     Ok(made.fingerprint().to_string())
 }
 
-/// Makes a key for both sides, and writes it to `path`.
+/// Creates a key for both sides, and writes it to `path`.
 #[pyfunction]
 pub(crate) fn _generate_shared(path: PathBuf) -> PyResult<()> {
     let written = SharedKey::generate().write(&path, IfExists::Refuse);

@@ -1,4 +1,4 @@
-//! Messages that came in.
+//! Received messages.
 
 use bytes::Bytes;
 use pyo3::{
@@ -28,7 +28,7 @@ impl Message {
         Self { payload, channel: channel.0, delivery: delivery::received(class) }
     }
 
-    /// Makes a list of messages.
+    /// Creates a list of messages.
     pub(crate) fn list(
         py: Python<'_>,
         messages: impl ExactSizeIterator<Item = hikyaku::Message>,
@@ -56,7 +56,7 @@ impl Message {
         })
     }
 
-    /// The number of the channel that it came on.
+    /// The number of the channel on which it arrived.
     #[getter]
     const fn channel(&self) -> u16 {
         self.channel

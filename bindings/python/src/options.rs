@@ -87,7 +87,7 @@ impl Transport {
     fn config(self) -> PyResult<TransportConfig> {
         let mut config = TransportConfig::default();
         if let Some(time) = self.idle_timeout {
-            // Infinity is how Python says that there is no limit.
+            // Python expresses "no limit" as infinity.
             config = config.idle_timeout(if time == f64::INFINITY {
                 None
             } else {

@@ -15,7 +15,7 @@ use crate::message::Message;
 /// `bytes` of this length and more are sent from where Python has them, shorter ones are copied.
 const LENT: usize = 4 * 1024;
 
-/// Messages that are packed together: enough that what a batch costs is little for each of them.
+/// Messages that are packed together: enough that the cost of a batch is small per message.
 const TOGETHER: usize = 1_024;
 
 /// Bytes after which a batch is full: more would not fit the queue at once.
@@ -98,8 +98,8 @@ fn read<R>(
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(match bytes.as_bytes() {
             long if long.len() >= LENT => {
-                // `bytes` never change. The last reference is given up by a thread that has the
-                // GIL: PyO3 sees to that.
+                // `bytes` never change. PyO3 ensures that the last reference is dropped by a thread
+                // that holds the GIL.
                 keep(Bytes::from_owner(PyBackedBytes::from(bytes.to_owned())))
             }
             short => copy(short),

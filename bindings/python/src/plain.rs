@@ -18,7 +18,7 @@ use crate::{
     runtime::{Deadline, Owned, seconds, wait},
 };
 
-/// Armour of a socket: what every datagram is sealed with.
+/// Armour of a socket: how every datagram is sealed.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct Options {
@@ -53,7 +53,7 @@ impl Options {
     }
 }
 
-/// A datagram that came in, and from where.
+/// A received datagram, and its source.
 type Came = (Vec<u8>, SocketAddr);
 
 /// A socket for plain datagrams.
@@ -71,7 +71,7 @@ struct Both {
 
 struct Receiving {
     listener: PlainListener,
-    /// What came with the last batch.
+    /// The datagrams of the last batch.
     waiting: std::collections::VecDeque<Came>,
 }
 
@@ -186,7 +186,7 @@ impl Socket {
     }
 }
 
-/// The address to send to, of the family that our socket has.
+/// Returns the address to send to, of the family of our socket.
 async fn resolve(open: &Both, address: &hikyaku::address::Address) -> Result<SocketAddr, String> {
     let all = address.resolve(None).await.map_err(|error| error.to_string())?;
     let is_v4 = open.local.is_ipv4();

@@ -1,4 +1,4 @@
-//! What becomes of sent messages.
+//! Outcomes of sent messages.
 
 use std::sync::Arc;
 

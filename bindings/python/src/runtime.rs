@@ -21,10 +21,10 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::{ending, errors::HikyakuError};
 
-/// How often a call that waits looks for signals, such as Ctrl-C.
+/// How often a waiting call checks for signals, such as Ctrl-C.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
 
-/// The longest timeout: a year is for ever, and does not overflow.
+/// The longest timeout: a year is practically forever, and does not overflow.
 const LONGEST: f64 = 31_536_000.0;
 
 /// Counts the forks that this process has gone through.
@@ -32,7 +32,7 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 static RUNTIME: Mutex<Option<(u64, Handle)>> = Mutex::new(None);
 
-/// Notes that this is a forked child. Called by Python after a fork.
+/// Records that this is a forked child. Called by Python after a fork.
 #[pyfunction]
 pub(crate) fn _after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -43,10 +43,10 @@ pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Returns the runtime of this process; starts it if there is none yet.
+/// Returns the runtime of this process, and starts it if there is none yet.
 pub(crate) fn handle() -> PyResult<Handle> {
     let generation = generation();
-    // Nobody forks while this is locked: the caller holds the GIL all the time.
+    // No fork can happen while this is locked, because the caller holds the GIL.
     let mut running = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((of, handle)) = &*running
         && *of == generation
@@ -58,13 +58,13 @@ pub(crate) fn handle() -> PyResult<Handle> {
     thread::Builder::new()
         .name("hikyaku".to_owned())
         .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-    // The parent's runtime is not dropped in the child: its thread is not there.
+    // The parent's runtime is not dropped in the child, where its thread does not exist.
     std::mem::forget(running.replace((generation, handle.clone())));
     Ok(handle)
 }
 
 /// A value of this process's runtime. In a forked child it is neither used nor dropped: the thread
-/// that may have held its locks is not there.
+/// that may have held its locks does not exist there.
 pub(crate) struct Owned<T> {
     value: ManuallyDrop<T>,
     generation: u64,
@@ -106,7 +106,7 @@ impl<T> Drop for Owned<T> {
 
 #[expect(unsafe_code, reason = "a value is dropped unless it belongs to another process")]
 fn drop_now<T>(value: &mut ManuallyDrop<T>) {
-    // SAFETY: called once, from `Owned::drop`, after which nobody uses the value.
+    // SAFETY: called once, from `Owned::drop`, after which the value is never used.
     unsafe { ManuallyDrop::drop(value) }
 }
 
@@ -124,7 +124,7 @@ impl Wake for Unpark {
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// Returns the deadline of a call with this `timeout` in seconds; `None` waits for ever.
+    /// Returns the deadline of a call with this `timeout` in seconds; `None` waits forever.
     pub(crate) fn after(timeout: Option<f64>) -> PyResult<Self> {
         let Some(seconds) = timeout else { return Ok(Self(None)) };
         if seconds.is_nan() || seconds < 0.0 {
@@ -186,7 +186,7 @@ where
     }))
 }
 
-/// Polls a future in the runtime's context until it is done, or for so long.
+/// Polls a future in the runtime's context until it is done, or for this long.
 fn poll_until<F: Future>(
     handle: &Handle,
     mut future: Pin<&mut F>,

@@ -15,10 +15,10 @@ use pyo3::prelude::*;
 
 use crate::runtime::{Owned, handle};
 
-/// A token, and the value or the exception that came; neither if something can be taken now.
+/// A token, and the resulting value or exception; neither if something can be taken now.
 type Came = (u64, Option<Py<PyAny>>, Option<PyErr>);
 
-/// Makes a result, once there is a Python to make it in.
+/// Creates a result, once the GIL is held.
 pub(crate) type Done = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// Boxes a result.
@@ -26,7 +26,7 @@ pub(crate) fn done(make: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send +
     Box::new(make)
 }
 
-/// The end of the queue that the runtime's thread has.
+/// The runtime thread's end of the queue.
 #[derive(Clone)]
 pub(crate) struct Reporter(Arc<Queue>);
 
@@ -36,20 +36,20 @@ struct Queue {
 }
 
 impl Reporter {
-    /// Leaves a result, or `None`: something can be taken now.
+    /// Queues a result, or `None`: something can be taken now.
     pub(crate) fn report(&self, token: u64, result: Option<Done>) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = waiting.is_empty();
         waiting.push((token, result));
         drop(waiting);
         if is_first {
-            // A full socket has woken the loop already; a closed one has no loop.
+            // A full socket has already woken the loop; a closed one has no loop.
             let _ = (&self.0.signal).write(&[0]);
         }
     }
 }
 
-/// What an event loop takes results from.
+/// The queue from which an event loop takes results.
 #[pyclass(frozen, module = "hikyaku")]
 pub(crate) struct Wakeups {
     ours: Owned<(Reporter, UnixStream)>,

@@ -3,8 +3,8 @@
 //! bytes. A receiver may hold three times as much as a sender; otherwise it ends the connection if
 //! packets are lost while the sender's memory is full.
 //!
-//! It is made to be called 60 times per second and sends up to 60,000 bytes per call. Here it is
-//! called as soon as so much is queued or a datagram has arrived, which is far more often.
+//! It is designed to be called 60 times per second, and sends up to 60,000 bytes per call. Here it
+//! is called as soon as that much is queued or a datagram has arrived, which is far more often.
 
 use std::{
     net::{SocketAddr, UdpSocket},

@@ -51,7 +51,7 @@ pub(crate) async fn server(end: &mut impl End) -> Result<Outcome> {
     Ok(Outcome::default())
 }
 
-/// Tells the client how many messages came.
+/// Notifies the client how many messages arrived.
 pub(crate) async fn confirm(end: &mut impl End, count: u64) -> Result<()> {
     end.send(&count.to_le_bytes()).await?;
     end.flush().await
