@@ -1,7 +1,7 @@
-//! Writes the completions and man pages in `dist/` anew.
+//! Rewrites the completions and man pages in `dist/`.
 //!
-//! They are made by a test of the command, which compares them whenever tests run: it sees the
-//! definition of the command line, and nobody else has to build what it needs.
+//! A test of the command generates them, and compares them whenever tests run: it sees the
+//! definition of the command line, and nothing else has to build what it needs.
 
 use std::path::Path;
 

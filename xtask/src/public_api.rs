@@ -17,7 +17,7 @@ const LIBRARIES: [(&str, &str); 2] =
 
 const ADVICE: &str = "rustup toolchain install nightly; cargo install --locked cargo-public-api";
 
-/// Writes the snapshots anew.
+/// Rewrites the snapshots.
 pub(crate) fn write(root: &Path) -> Result<()> {
     if !is_installed() {
         bail!("cargo-public-api or a nightly Rust is not installed: {ADVICE}");

@@ -18,7 +18,7 @@ peers: hikyaku hikyaku-bbr quinn quinn-bbr s2n-quic s2n-quic-bbr s2n-quic-jumbo 
        raw raw-gso; the name of a library means all its rows
 workloads: bulk bulk-ethernet small small-many trips trips-multi connect ticks bulk-lossy";
 
-/// What is to be measured.
+/// What to measure.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) contestants: Vec<Contestant>,

@@ -1,7 +1,7 @@
 //! The lossy link: a relay between real sockets, whose fates are those of the simulator's link.
 //!
 //! One client, one server, one seed per round: the n-th packet of a direction meets the same fate
-//! whoever sent it. It runs in the parent's process, whose time is not counted.
+//! whichever peer sent it. It runs in the parent's process, whose time is not counted.
 
 use std::{
     cmp::Reverse,

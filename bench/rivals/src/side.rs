@@ -129,7 +129,7 @@ fn run(workload: Workload, end: impl Future<Output = Result<()>>) -> Result<()> 
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // If it cannot be raised, connecting fails and says so.
+    // If it cannot be raised, connecting fails with an error.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 

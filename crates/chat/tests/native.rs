@@ -1,4 +1,4 @@
-//! Rooms with a native door and clients over native connections, at real sockets.
+//! Rooms with a native listener and clients over native connections, at real sockets.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 

@@ -107,7 +107,7 @@ pub struct World {
     pub oracle: Oracle,
     /// An attacker on the path.
     pub attacker: Option<Attacker>,
-    /// All deliveries, if they are to be measured.
+    /// All deliveries, if they are measured.
     pub log: Option<Vec<Record>>,
     pub(crate) rng: Rng,
     pub(crate) hosts: Vec<Host>,
@@ -191,7 +191,7 @@ impl World {
         self.network.set_link(server, client, down);
     }
 
-    /// Creates the host's endpoint anew at the same address, without any of its state.
+    /// Creates the host's endpoint again at the same address, without any of its state.
     pub(crate) fn remake(&mut self, host: HostId) {
         let host = &mut self.hosts[host.0];
         host.node = Node::new(host.config.endpoint(host.identity, host.local), host.rng.fork());

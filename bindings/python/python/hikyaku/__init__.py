@@ -365,7 +365,7 @@ class Connection:
 
 
 class Refusal(NamedTuple):
-    """Who was turned away during the handshake."""
+    """A client that was refused during the handshake."""
 
     #: The address, as sockets have it.
     address: tuple[str, int]
@@ -444,7 +444,7 @@ class Server:
         return Incoming(incoming)
 
     def refused(self, timeout: float | None = None) -> Refusal:
-        """Waits until somebody is turned away during the handshake, and says who."""
+        """Waits until a client is refused during the handshake, and returns it."""
         refused = self._inner._refused(timeout)
         if refused is None:
             raise Closed("the server is closed")
@@ -503,7 +503,7 @@ class Reconnecting:
         self._inner = inner
 
     def connect(self, timeout: float | None = None) -> Connection:
-        """Connects, and again after each failure that another attempt may mend.
+        """Connects, and again after each failure that another attempt may fix.
 
         Raises the last failure when another attempt is of no use, or no attempt is left.
         """
@@ -560,7 +560,7 @@ def reconnecting(
                     raise
 
     The pauses double from `first_pause` up to `longest_pause` seconds. After `attempts` failures one
-    after the other the last one is raised; without it, attempts go on for ever.
+    after the other the last one is raised; without it, attempts continue forever.
     """
     return Reconnecting(
         _hikyaku._Reconnecting(
@@ -582,7 +582,7 @@ def listen(
     The options are those of `ServerOptions`. `allow` is a file of public keys, as
     ``authorized_keys``: nobody else gets in.
 
-    Raises OSError when the address is in use, or is none of this machine's.
+    Raises OSError when the address is in use, or does not belong to this machine.
     """
     return Server(_hikyaku._Server(address, complete("listen", options)))
 

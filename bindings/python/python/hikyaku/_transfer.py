@@ -360,7 +360,7 @@ def _place(folder: str, name: str) -> str:
     given = [part for part in name.split("/") if part not in ("", ".")]
     parts = [_hikyaku._safe_name(part) for part in given]
     if not parts or len(parts) > _MAX_DEPTH or None in parts:
-        raise _Refused("its name is none for a file")
+        raise _Refused("its name is not a valid file name")
     path = folder
     for part in parts[:-1]:
         path = os.path.join(path, str(part))

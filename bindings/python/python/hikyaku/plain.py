@@ -101,7 +101,7 @@ class Socket:
                 return data
 
     def settimeout(self, timeout: float | None) -> None:
-        """Sets how long `recvfrom` waits, in seconds; None waits for ever."""
+        """Sets how long `recvfrom` waits, in seconds; None waits forever."""
         self._timeout = timeout
 
     def getsockname(self) -> tuple[str, int]:

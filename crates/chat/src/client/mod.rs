@@ -76,7 +76,7 @@ pub enum ClientError {
     /// Nothing can be sent.
     #[error(transparent)]
     Send(#[from] PlainSendError),
-    /// The room has closed the connection, for a reason that another does not mend.
+    /// The room has closed the connection, for a reason that another connection does not fix.
     #[error("the chat has ended: {closed}{}", lost(*.undelivered + .unread))]
     Closed {
         /// How it ended. A peer's reason is not safe to print on a terminal.

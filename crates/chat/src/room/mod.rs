@@ -309,7 +309,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.rooms.count()
     }
 
-    /// Returns the log, for whoever stores it.
+    /// Returns the log, for the code that stores it.
     pub const fn log_mut(&mut self) -> &mut L {
         &mut self.log
     }

@@ -168,7 +168,7 @@ impl<P: Peer> Rooms<P> {
         rooms.into_iter().take_while(fits).collect()
     }
 
-    /// Records that a member has come to a large room.
+    /// Records that a member has joined a large room.
     pub(super) fn note_coming(&mut self, now: Time, room: &RoomName, name: Arc<str>) {
         self.note(room, |presence| presence.joined(now, name));
     }
@@ -186,7 +186,7 @@ impl<P: Peer> Rooms<P> {
         }
     }
 
-    /// Returns when the next room has to say who has come and gone.
+    /// Returns when the next room must report who joined and left.
     pub(super) fn next_presence(&self) -> Option<Time> {
         self.due.first().map(|(due, _)| *due)
     }

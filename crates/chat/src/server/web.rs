@@ -97,7 +97,7 @@ const OVER: WebClosed = WebClosed { code: 0, reason: "the chat has ended" };
 
 impl WebPort {
     /// Adds a page. `hello` is its first line, a [`NativeHello`](crate::machine::NativeHello); the
-    /// member is the one of `identity`, whoever it was before.
+    /// member is the one of `identity`, whichever it was before.
     ///
     /// # Errors
     /// When the chat has ended. [`WebMember::recv`] shows whether the chat admits the

@@ -91,7 +91,7 @@ Examples:
   hikyaku chat host --headless --max-clients 50 :5000
   hikyaku chat host --allow-key friends              only for holders of these keys
   hikyaku chat host --shared-key team.key --invite shared --qr
-                                                     for whoever has the invite
+                                                     for anyone with the invite
   hikyaku chat host --web 0.0.0.0:8080               for browsers of this network, too
   hikyaku chat host --plain :5001                    for programs that speak plain UDP, too
   hikyaku chat host --plain-only --signed-by friends members are named by their keys
@@ -186,7 +186,7 @@ pub(crate) struct NativeHostArgs {
 #[command(next_help_heading = "Invite")]
 pub(crate) struct InviteArgs {
     /// What the invite contains besides the addresses and the key of this host: `shared`, the
-    /// shared key, so that whoever has the invite can join; `once` or `once=N`, a secret for one
+    /// shared key, so that anyone who has the invite can join; `once` or `once=N`, a secret for one
     /// guest: then N invites are printed, and nobody else can join except by --allow-key
     #[arg(long, value_name = "KIND", value_parser = invite_kind)]
     pub(crate) invite: Option<InviteKind>,
@@ -205,7 +205,7 @@ pub(crate) struct WebArgs {
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = WEB_DEFAULT)]
     pub(crate) web: Option<Address>,
     /// Whom a link admits: `once`, one person, and another link is printed when it is used;
-    /// `once=N`, N such links; `shared`, whoever has it
+    /// `once=N`, N such links; `shared`, anyone who has it
     #[arg(
         long, value_name = "KIND", value_parser = web_link, default_value = "once", requires = "web"
     )]
@@ -215,7 +215,7 @@ pub(crate) struct WebArgs {
     pub(crate) web_name: Vec<String>,
 }
 
-/// Where the page is, unless that is said.
+/// The default address of the page.
 const WEB_DEFAULT: &str = ":12345";
 
 /// Where programs come in that do not speak the native protocol.

@@ -338,7 +338,7 @@ impl Connection {
         Some(Transmit { to, local, ecn: None, segment_size: len, len })
     }
 
-    /// Takes the next level at which a CLOSE is to be sent and keys exist.
+    /// Takes the next level at which a CLOSE must be sent and keys exist.
     fn take_close_level(&mut self) -> Option<Level> {
         let handshake = self.handshake.as_deref();
         let hello = handshake.is_some_and(|keys| keys.hello.is_some());

@@ -31,7 +31,7 @@ impl SkippedPn {
         }
     }
 
-    /// Returns `true` if `next` is to be skipped, once for each chosen number.
+    /// Returns `true` if `next` should be skipped, once for each chosen number.
     pub(super) fn take(&mut self, next: u64) -> bool {
         self.at.take_if(|at| at.get() <= next).is_some()
     }

@@ -165,7 +165,7 @@ impl SendCredit {
 }
 
 impl Allowance {
-    /// Notes that a message has to wait. Returns `true` if a BLOCKED frame is to be sent.
+    /// Notes that a message has to wait. Returns `true` if a BLOCKED frame must be sent.
     fn runs_short(&mut self) -> bool {
         !mem::replace(&mut self.short, true) && !mem::replace(&mut self.listed, true)
     }
@@ -237,7 +237,7 @@ impl Window {
         self.unannounced > 0 && !mem::replace(&mut self.listed, true)
     }
 
-    /// Handles the loss of an announcement. Returns `true` if it is to be repeated.
+    /// Handles the loss of an announcement. Returns `true` if it must be repeated.
     #[must_use]
     pub(super) fn on_lost(&mut self) -> bool {
         !mem::replace(&mut self.listed, true)

@@ -1,4 +1,4 @@
-//! The messages of one class on one channel that are to be sent or await their ACK.
+//! The messages of one class on one channel that wait to be sent or await their ACK.
 //!
 //! In: messages, what became of their fragments. Out: the range of the next fragment. Never:
 //! credit.
@@ -242,7 +242,7 @@ impl Lane {
         id < self.first + self.span
     }
 
-    /// Returns the message of which something is to be resent.
+    /// Returns the message of which something must be resent.
     pub(super) fn lost_id(&mut self) -> Option<u64> {
         while let Some(&id) = self.losses.front() {
             let lost = self.get(id).and_then(|message| message.progress.as_ref());
@@ -294,7 +294,7 @@ impl Lane {
         progress.acked.covers(span)
     }
 
-    /// Returns `true` if something of the message is to be resent.
+    /// Returns `true` if something of the message must be resent.
     pub(super) fn on_lost(&mut self, id: u64, offset: u32, len: u32) -> bool {
         let Some(message) = self.get_mut(id) else { return false };
         let Some(range) = message.range(offset, len) else { return false };

@@ -508,7 +508,7 @@ class Reconnecting:
         self._last: Connection | None = None
 
     async def connect(self) -> Connection:
-        """Connects, and again after each failure that another attempt may mend.
+        """Connects, and again after each failure that another attempt may fix.
 
         Raises the last failure when another attempt is of no use, or no attempt is left.
         """
@@ -632,7 +632,7 @@ class Server:
         return Incoming(incoming)
 
     async def refused(self) -> Refusal:
-        """Waits until somebody is turned away during the handshake, and says who."""
+        """Waits until a client is refused during the handshake, and returns it."""
         loop = bridge()
         refused = await loop.future(
             lambda token: self._inner._when_refused(loop.wakeups, token)

@@ -24,7 +24,7 @@ impl FanOut {
         self.is_due(now, devices)
     }
 
-    /// Returns `true` if lines that wait are to be passed on now.
+    /// Returns `true` if waiting lines must be forwarded now.
     pub(super) fn is_due(&mut self, now: Time, devices: usize) -> bool {
         let is_due = self.waits && self.next <= now;
         if is_due {

@@ -286,7 +286,7 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<u32>,
     needs_shared_key: bool,
-    /// What the network says; whoever joins checks it.
+    /// What the network says; a client that joins checks it.
     key: String,
     addresses: &'a [SocketAddr],
 }

@@ -1,7 +1,7 @@
 //! The send path: from pending frames and queued messages to a batch of datagrams.
 //!
 //! In: time, a buffer. Out: packets in it, tracked until they are acknowledged or lost. Never: the
-//! reason why something is to be sent.
+//! reason why something must be sent.
 //!
 //! ```text
 //! 1 allow      state · M-33's limit · window and pacer (except for ACKs and probes)
@@ -38,7 +38,7 @@ const MAX_TRAIN_BYTES: usize = 65_507;
 
 /// Nothing is sent when less than this is left of an address's limit, in bytes (M-33, P-1): header
 /// and tag, CHALLENGE, RESPONSE, and an ACK of one range with the longest numbers, which would
-/// otherwise stay pending for ever. The shortest data packet from a peer raises the limit by more
+/// otherwise stay pending forever. The shortest data packet from a peer raises the limit by more
 /// than this.
 pub(super) const MIN_PACKET: usize = 13 + 16 + 2 * 9 + 50;
 

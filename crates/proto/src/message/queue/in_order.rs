@@ -112,7 +112,7 @@ impl ReceiveQueue {
         }
     }
 
-    /// Returns `true` if this message is to be pushed by [`Self::push_in_order`].
+    /// Returns `true` if this message must be pushed by [`Self::push_in_order`].
     pub(super) fn keeps_order_of(&self, message: &Message) -> bool {
         let order = self.index.as_ref().and_then(|index| index.order.as_ref());
         message.class == Class::Deadline && order.is_some_and(|it| it.covers(message.channel))

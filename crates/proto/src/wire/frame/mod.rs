@@ -37,7 +37,7 @@ const MESSAGE_LAST: u8 = 0x1f;
 const MESSAGE_FRAGMENT: u8 = 0b1000;
 const MESSAGE_CLASS: u8 = 0b0111;
 
-/// The token that ends a connection when it arrives under that connection's id (M-60). Whoever
+/// The token that ends a connection when it arrives under that connection's id (M-60). A peer that
 /// knows it can end the connection, so `Debug` hides it. Compared in constant time where that
 /// matters.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) enum Frame<'a> {
     },
     Done,
     /// Another id of the sender. Ids with a sequence number below `retire_below`, which is at most
-    /// `sequence`, are to be retired.
+    /// `sequence`, must be retired.
     NewId {
         sequence: u64,
         retire_below: u64,
