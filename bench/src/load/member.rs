@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use hikyaku::{Bytes, Connection, Delivery, Endpoint, Trust, identity::Identity};
+use hikyaku::{Connection, Delivery, Endpoint, Trust, identity::Identity};
 use hikyaku_chat::{
     Stamp, client,
     event::{Kind, Seq},
@@ -125,14 +125,16 @@ async fn greet(connection: &Connection, number: usize, name: &str) -> Result<Opt
     };
     connection.send(Delivery::Ordered, machine::write_native_hello(&hello)).await?;
     loop {
-        let line = match connection.recv().await {
+        let lines = match connection.recv().await {
             Ok(message) => message.payload,
             // The host is full for now, or too busy to read the hello in time.
             Err(_) => return Ok(None),
         };
-        let (event, _) = machine::read_event(&line).context("the host sent no event")?;
-        if let Kind::Greeted { you, .. } = event.kind {
-            return Ok(Some(you.name));
+        for line in machine::lines(&lines) {
+            let (event, _) = machine::read_event(line).context("the host sent no event")?;
+            if let Kind::Greeted { you, .. } = event.kind {
+                return Ok(Some(you.name));
+            }
         }
     }
 }
@@ -144,7 +146,8 @@ async fn read(connection: Connection, heard: Arc<Mutex<Heard>>, figures: Arc<Fig
         let mut newest = 0;
         for message in messages.drain(..) {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            take(&message.payload, &mut heard, &figures);
+            let lines = machine::lines(&message.payload);
+            lines.for_each(|line| take(line, &mut heard, &figures));
             newest = heard.newest();
         }
         if newest > 0 && Instant::now() >= next_report {
@@ -155,7 +158,7 @@ async fn read(connection: Connection, heard: Arc<Mutex<Heard>>, figures: Arc<Fig
 }
 
 /// Counts a line. It is not fully parsed, because a thousand members do so on one machine.
-pub(super) fn take(line: &Bytes, heard: &mut Heard, figures: &Figures) {
+pub(super) fn take(line: &[u8], heard: &mut Heard, figures: &Figures) {
     if line.ends_with(b"\"kind\":\"said\"}") {
         let number = after(line, b"\"seq\":").and_then(leading_number);
         let id = after(line, b"\"id\":\"").and_then(|id| id.get(..13)).and_then(millis_of);

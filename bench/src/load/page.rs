@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hikyaku::Bytes;
+use hikyaku_chat::machine;
 use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -70,10 +70,7 @@ async fn read(
             // It is asked whether it is there.
             let _ = socket.send(Message::text("")).await;
         }
-        let text = Bytes::from(text);
-        for line in text.split(|byte| *byte == b'\n') {
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            take(&text.slice_ref(line), &mut heard, &figures);
-        }
+        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        machine::lines(text.as_bytes()).for_each(|line| take(line, &mut heard, &figures));
     }
 }

@@ -74,10 +74,16 @@ pub const SOURCE_RATE: u32 = 5;
 /// number of members that have left are remembered with what they used of their allowance.
 pub const MAX_NEWCOMER_SOURCES: usize = 4_096;
 
-/// Bytes per second that a room sends to all members together, in the long run and at once: a
-/// gigabit link, and 8 ns per byte. A hundred signed lines per second to a thousand members need
-/// half of it; beyond it a room would amplify attacks.
+/// Bytes per second that a chat sends as datagrams to all members together, in the long run and at
+/// once: a gigabit link, and 8 ns per byte. Beyond it a room would amplify attacks: an address may
+/// be forged.
 pub const FAN_OUT_RATE: u32 = 125_000_000;
+
+/// The same for members of native connections, which have proved their addresses and respect the
+/// capacity of the network. This only keeps a few authors from using all of a host's processor
+/// time: a core encrypts some gigabytes per second. A hundred signed lines per second to a thousand
+/// members need a twentieth of it.
+pub const LOG_FAN_OUT_RATE: u32 = 1_000_000_000;
 
 /// Network cost of an event beside its text, in bytes: the headers of IPv6 and UDP (48), and the
 /// stamp and punctuation of text (15) or the field names of a machine line (some 90). Armour is not
@@ -228,6 +234,10 @@ pub const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 /// The same while there is more to delete than was deleted at once.
 pub const PRUNE_AGAIN: Duration = Duration::from_secs(1);
 
+/// Pause in writing after which a history releases what it needs for writing. In a lively chat the
+/// pauses are shorter.
+pub const STORE_RESTS: Duration = Duration::from_secs(5);
+
 /// Time that a stopping host waits for its disk.
 pub const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -241,6 +251,10 @@ pub const FAN_OUT_LONGEST: Duration = Duration::from_millis(25);
 
 /// Machine lines sent to one native member before checking for private ones again.
 pub const WINDOW_BATCH: usize = 64;
+
+/// Joined lines of the window that are kept for other devices at the same position, each as long as
+/// a message may be. Most devices are at a few positions.
+pub const MAX_RUNS: usize = 32;
 
 /// Private events that wait for one native member to read them; further ones are dropped. A member
 /// that reads nothing costs no more.
@@ -353,6 +367,10 @@ pub const MAX_JOINED_ROOMS: usize = 64;
 /// Pause before a client sends again what its host could not store.
 pub const STORE_AGAIN: Duration = Duration::from_secs(5);
 
+/// Time without a failure after which a host reports that its disk stores messages again: longer
+/// than the pause before clients send again.
+pub const STORAGE_SETTLED: Duration = Duration::from_secs(10);
+
 /// Pause before a client sends again the messages that its host refused because they arrived too
 /// fast.
 pub const PACE_AGAIN: Duration = Duration::from_secs(1);
@@ -441,6 +459,7 @@ pub const LATE_LINES_WAIT: Duration = Duration::from_millis(20);
 pub const MAX_RECEIVE_ERRORS: u32 = 100;
 
 const _: () = assert!(WEB_QUEUE * MAX_MACHINE_LINE_LEN <= MEMBER_QUEUE);
+const _: () = assert!(STORAGE_SETTLED.as_millis() > STORE_AGAIN.as_millis());
 const _: () = assert!(CLIENT_RATE < DEFAULT_RATE && CLIENT_BURST < DEFAULT_BURST);
 const _: () = assert!(KEEP_ALIVE.as_secs() * 2 < DEFAULT_IDLE.as_secs());
 const _: () = assert!(

@@ -127,6 +127,14 @@ pub trait Store: Send {
     /// When the history cannot be written.
     fn prune(&mut self, retention: Retention) -> Result<Seq, StoreError>;
 
+    /// Releases disk space that the store needs only for writing. Called after a pause.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    fn rest(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Opens another reader.
     ///
     /// # Errors

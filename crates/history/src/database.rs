@@ -10,7 +10,7 @@ use std::{
 use hikyaku_chat::store::StoreError;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::limits::{BUSY_TIMEOUT, PREPARED, WAL_LEN};
+use crate::limits::{BUSY_TIMEOUT, PREPARED, WAL_LEN, WAL_PAGES};
 
 /// A kind of file: how it is distinguished from others, and what it contains.
 #[derive(Debug)]
@@ -165,9 +165,20 @@ fn configure(db: &Connection, is_empty: bool) -> rusqlite::Result<()> {
     // A committed transaction is on disk.
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "trusted_schema", "OFF")?;
+    db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     db.pragma_update(None, "journal_size_limit", WAL_LEN)?;
     db.set_prepared_statement_cache_capacity(PREPARED);
     Ok(())
+}
+
+/// Checkpoints and truncates the write-ahead log. If a reader is active or the disk is full, the
+/// log stays as it is, which is no error: its contents are stored.
+pub(crate) fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
+    let done = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    match done.as_ref().err().and_then(rusqlite::Error::sqlite_error_code) {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => Ok(()),
+        _ => done,
+    }
 }
 
 fn create(

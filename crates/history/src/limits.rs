@@ -36,8 +36,11 @@ pub const MAX_PRUNED: usize = 10_000;
 /// lines is reused: some 16 MB.
 pub const MERGED_PAGES: i64 = 4_000;
 
-/// Bytes of the write-ahead log that stay on disk after a checkpoint.
-pub const WAL_LEN: i64 = 16 << 20;
+/// Pages in the write-ahead log that cause a checkpoint: 2 MiB, some thousand messages.
+pub const WAL_PAGES: i64 = 512;
+
+/// Bytes of the write-ahead log that stay on disk after a checkpoint: its usual length.
+pub const WAL_LEN: i64 = 2 << 20;
 
 /// Concurrent clients of one key and one chat on a machine; each is a device with a file.
 pub const MAX_DEVICES: u32 = 16;

@@ -140,7 +140,15 @@ impl Store for SqliteStore {
     }
 
     fn commit(&mut self, mut events: Vec<Event>) -> Vec<Committed> {
-        match self.try_commit(&mut events) {
+        let mut outcome = self.try_commit(&mut events);
+        let is_full = |error: &rusqlite::Error| {
+            error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+        };
+        // The write-ahead log contains older versions of pages: without them there may be room.
+        if outcome.as_ref().is_err_and(is_full) && database::checkpoint(&self.db).is_ok() {
+            outcome = self.try_commit(&mut events);
+        }
+        match outcome {
             Ok(outcomes) => events.into_iter().zip(outcomes).map(committed).collect(),
             Err(error) => {
                 let why = self.explain(&error);
@@ -160,6 +168,10 @@ impl Store for SqliteStore {
 
     fn prune(&mut self, retention: Retention) -> Result<Seq, StoreError> {
         prune::prune(&mut self.db, retention).map_err(|error| database::explain(&self.path, &error))
+    }
+
+    fn rest(&mut self) -> Result<(), StoreError> {
+        database::checkpoint(&self.db).map_err(|error| self.explain(&error))
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
@@ -312,6 +324,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::limits::WAL_LEN;
 
     fn said(text: &str) -> Event {
         let author = Some(Author::new(MemberId(1), "alice"));
@@ -343,5 +356,23 @@ mod tests {
         let rights = Rights::of("", [(RoomName::general(), Seq::START)]);
         let stored = store.reader().unwrap().after(Seq::START, 9, &rights).unwrap();
         assert_eq!(stored.iter().map(|event| event.seq).collect::<Vec<_>>(), [Seq(1), Seq(2)]);
+    }
+
+    #[test]
+    fn the_write_ahead_log_stays_short_and_is_empty_at_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(&folder.path().join("chat.sqlite"), 1).unwrap();
+        let log = folder.path().join("chat.sqlite-wal");
+        let log_len = || std::fs::metadata(&log).unwrap().len();
+        let mut longest = 0;
+        for _ in 0..1_000 {
+            store.commit(vec![said("a")]);
+            longest = longest.max(log_len());
+        }
+        assert!(longest < WAL_LEN as u64 * 3 / 2, "{longest} bytes");
+        assert!(log_len() > 0);
+        store.rest().unwrap();
+        assert_eq!(log_len(), 0);
+        assert!(matches!(store.commit(vec![said("b")])[..], [Committed::Event(_)]));
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     clock::Clock,
     entry::Entry,
     limits::{LAST_WORDS, LINES_AT_ONCE, NATIVE_KEEP_ALIVE},
+    machine,
     member::{
         Member, Output, Setup, Shown,
         keep::{Change, DeviceStore},
@@ -219,6 +220,12 @@ fn type_lines(
     }
 }
 
+/// Hands in the lines of a message.
+fn hand_in(member: &mut Member, clock: Clock, message: &[u8]) {
+    let now = clock.now();
+    machine::lines(message).for_each(|line| member.handle_received(now, line));
+}
+
 fn chance() -> u64 {
     RandomState::new().hash_one(())
 }
@@ -354,8 +361,8 @@ impl Link {
     ) -> Result<(), ClientError> {
         let undelivered = member.unsent();
         match happened {
-            Happened::Received(line) => {
-                member.handle_received(clock.now(), &line);
+            Happened::Received(lines) => {
+                hand_in(member, clock, &lines);
                 self.take_more(member, clock);
             }
             Happened::Sent => {
@@ -400,7 +407,7 @@ impl Link {
         let Way::Up(connection) = &self.way else { return };
         for _ in 0..LINES_AT_ONCE {
             let Ok(Some(message)) = connection.try_recv() else { return };
-            member.handle_received(clock.now(), &message.payload);
+            hand_in(member, clock, &message.payload);
         }
     }
 

@@ -88,6 +88,11 @@ impl Device {
     }
 }
 
+/// Returns the lines of a message of a native host.
+pub fn lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
+    message.split(|byte| *byte == b'\n')
+}
+
 /// The first line of a client on each native connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NativeHello {

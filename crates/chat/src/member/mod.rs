@@ -243,6 +243,8 @@ pub struct Member {
     pace: Bucket,
     /// Until this time nothing is sent that the host has temporarily refused.
     hold_until: Time,
+    /// The host could not store the last message that it answered, and the user knows so.
+    cannot_store: bool,
     /// There are events that the host does not know to have arrived here.
     unread: bool,
     read_at: Time,
@@ -298,6 +300,7 @@ impl Member {
             hello: None,
             pace: Bucket::default(),
             hold_until: Time::ZERO,
+            cannot_store: false,
             unread: false,
             read_at: Time::ZERO,
             members: 0,

@@ -1,6 +1,6 @@
 //! Handles lines from the host.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use super::{
     Change, Link, Member, Notice, Shown, Stage, State,
@@ -97,7 +97,7 @@ impl Member {
         }
         self.link = Link::Greeted;
         self.unshown.push_back(Shown::State(State::Connected));
-        if std::mem::take(&mut self.was_lost) {
+        if mem::take(&mut self.was_lost) {
             self.notice(Notice::Back);
         }
         if self.cursor.is_none() || self.log != log {
@@ -190,7 +190,8 @@ impl Member {
             // The name has changed in the meantime.
             Refusal::Forged if !is_signed_by_this_name => {}
             Refusal::NotStored { .. } => {
-                if self.hold_until <= now.time {
+                // Said once: until something is stored, each attempt ends so.
+                if !mem::replace(&mut self.cannot_store, true) {
                     self.show(Arc::new(event), Context::default(), false);
                 }
                 self.hold_until = now.time + STORE_AGAIN;
@@ -282,6 +283,7 @@ impl Member {
     }
 
     fn show_stored(&mut self, id: MessageId, event: Event, was_pending: bool) {
+        self.cannot_store = false;
         let event = Arc::new(event);
         if let Some(seq) = event.seq
             && !self.outbox.track(id, seq, Arc::clone(&event))

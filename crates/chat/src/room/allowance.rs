@@ -6,8 +6,8 @@ use super::{Audience, Call, Chat, Effect, Peer, refuse};
 use crate::{
     event::Refusal,
     limits::{
-        FAN_OUT_RATE, LINE_OVERHEAD, MAX_REPLAY, OPENING_COST, PAGE_COST, SEARCH_COST, SIGN_BURST,
-        SIGN_RATE,
+        FAN_OUT_RATE, LINE_OVERHEAD, LOG_FAN_OUT_RATE, MAX_REPLAY, OPENING_COST, PAGE_COST,
+        SEARCH_COST, SIGN_BURST, SIGN_RATE,
     },
     log::Log,
     rate::{Bucket, Rate},
@@ -29,13 +29,24 @@ enum Cost {
 pub(super) struct Allowance {
     /// Notices to strangers that the chat is full, or closed to them.
     pub(super) full_notices: Bucket,
-    /// Bytes that may be sent to members.
+    /// Bytes that may be sent to members by datagrams.
+    direct: Bucket,
+    /// The same to members who read the log.
     fan_out: Bucket,
+}
+
+/// How often an event is sent.
+#[derive(Clone, Copy, Debug)]
+struct Copies {
+    /// By datagrams.
+    direct: usize,
+    /// To readers of the log.
+    fan_out: usize,
 }
 
 impl Allowance {
     pub(super) fn may_fan_out(&self, now: Time) -> bool {
-        self.fan_out.has(now, fan_out_rate())
+        self.direct.has(now, direct_rate()) && self.fan_out.has(now, fan_out_rate())
     }
 }
 
@@ -115,21 +126,36 @@ impl<P: Peer, L: Log> Chat<P, L> {
 
     /// Takes the cost of delivering `effects` from the chat's allowance.
     pub(super) fn charge(&mut self, now: Time, effects: &[Effect<P>]) {
-        let cost = |effect: &Effect<P>| {
-            let copies = match &effect.to {
-                Audience::One(_) => 1,
-                Audience::Keys(..) => 2,
-                Audience::Room(room) => self.rooms.len(room),
-                Audience::All => self.clients(),
-            };
-            copies.saturating_mul(effect.event.weight() + LINE_OVERHEAD)
+        let (mut direct, mut fan_out) = (0_usize, 0_usize);
+        for effect in effects {
+            let len = effect.event.weight() + LINE_OVERHEAD;
+            let copies = self.copies(&effect.to);
+            direct = direct.saturating_add(len.saturating_mul(copies.direct));
+            fan_out = fan_out.saturating_add(len.saturating_mul(copies.fan_out));
+        }
+        let bytes = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        self.allowance.direct.charge(now, direct_rate(), bytes(direct));
+        self.allowance.fan_out.charge(now, fan_out_rate(), bytes(fan_out));
+    }
+
+    fn copies(&self, to: &Audience<P>) -> Copies {
+        let (all, direct) = match to {
+            Audience::One(peer) => (1, usize::from(!peer.reads_log())),
+            Audience::Keys(..) => (2, 2),
+            Audience::Room(room) => match self.rooms.get(room) {
+                Some(room) => (room.members.len(), room.direct.len()),
+                None => (0, 0),
+            },
+            Audience::All => (self.clients(), self.clients()),
         };
-        let bytes = effects.iter().map(cost).fold(0, usize::saturating_add);
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.allowance.fan_out.charge(now, fan_out_rate(), bytes);
+        Copies { direct, fan_out: all - direct }
     }
 }
 
-fn fan_out_rate() -> Rate {
+fn direct_rate() -> Rate {
     Rate::new(FAN_OUT_RATE, FAN_OUT_RATE)
+}
+
+fn fan_out_rate() -> Rate {
+    Rate::new(LOG_FAN_OUT_RATE, LOG_FAN_OUT_RATE)
 }

@@ -188,8 +188,12 @@ impl<P: Peer, L: Log> Chat<P, L> {
     /// Returns when to call [`Self::handle_timeout`], unless something happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let times =
-            [self.members.next_idle_at(), self.rooms.next_presence(), self.ticks.poll_timeout()];
+        let times = [
+            self.members.next_idle_at(),
+            self.rooms.next_presence(),
+            self.ticks.poll_timeout(),
+            self.storage.poll_timeout(),
+        ];
         times.into_iter().flatten().min()
     }
 

@@ -6,6 +6,7 @@ use super::{Chat, Peer, Query, Stats, StorageChange};
 use crate::{
     event::{Departure, Seq},
     log::Log,
+    time::Now,
 };
 
 impl<P: Peer, L: Log> Chat<P, L> {
@@ -42,8 +43,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
     }
 
     /// Returns whether events are stored, if that has changed since the last call.
-    pub fn take_storage_changes(&mut self) -> Vec<StorageChange> {
-        self.storage.take_changes()
+    pub fn take_storage_changes(&mut self, now: Now) -> Vec<StorageChange> {
+        self.storage.take_changes(now.time)
     }
 
     /// Returns the chat's figures.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     ops::Bound::{Excluded, Included},
     sync::Arc,
 };
@@ -31,6 +32,8 @@ struct Counted<P> {
     whose: Whose,
     to: u32,
     of: u32,
+    /// It is among those that have changed.
+    is_listed: bool,
 }
 
 /// The reports to one author.
@@ -75,7 +78,7 @@ impl<P: Copy + Ord> Ticks<P> {
             return;
         }
         let of = u32::try_from(of).unwrap_or(u32::MAX);
-        self.messages.insert(seq, Counted { author, whose, to: 0, of });
+        self.messages.insert(seq, Counted { author, whose, to: 0, of, is_listed: false });
         if self.messages.len() > MAX_COUNTED {
             self.messages.pop_first();
         }
@@ -87,6 +90,7 @@ impl<P: Copy + Ord> Ticks<P> {
             return;
         }
         let range = (Excluded(ack.from), Included(ack.to));
+        let mut crowded_out = Vec::new();
         for (seq, message) in self.messages.range_mut(range) {
             let is_theirs = match &message.whose {
                 Whose::Room(room) => ack.rooms.get(room).is_some_and(|since| since < seq),
@@ -96,14 +100,27 @@ impl<P: Copy + Ord> Ticks<P> {
                 continue;
             }
             message.to += 1;
+            // A thousand members have what is listed once.
+            if mem::replace(&mut message.is_listed, true) {
+                continue;
+            }
             let reports = self.reports.entry(message.author).or_default();
             if reports.changed.is_empty() {
                 self.due.insert((reports.next, message.author));
             }
             reports.changed.insert(*seq);
             if reports.changed.len() > MAX_UNREPORTED {
-                reports.changed.pop_first();
+                crowded_out.extend(reports.changed.pop_first());
             }
+        }
+        for seq in crowded_out {
+            self.set_unlisted(seq);
+        }
+    }
+
+    fn set_unlisted(&mut self, seq: Seq) {
+        if let Some(message) = self.messages.get_mut(&seq) {
+            message.is_listed = false;
         }
     }
 
@@ -111,6 +128,7 @@ impl<P: Copy + Ord> Ticks<P> {
     pub(super) fn forget(&mut self, author: P) {
         if let Some(reports) = self.reports.remove(&author) {
             self.due.remove(&(reports.next, author));
+            reports.changed.into_iter().for_each(|seq| self.set_unlisted(seq));
         }
     }
 
@@ -132,6 +150,7 @@ impl<P: Copy + Ord> Ticks<P> {
             if !reports.changed.is_empty() {
                 self.due.insert((at.max(reports.next), author));
             }
+            self.set_unlisted(seq);
             let Some(message) = self.messages.get(&seq) else { continue };
             let (to, of) = (message.to, message.of);
             if to == of {

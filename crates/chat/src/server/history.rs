@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc as threads,
+        mpsc::{self as threads, RecvTimeoutError},
     },
     thread::JoinHandle,
     time::Duration,
@@ -17,7 +17,7 @@ use super::meters::{Counter, Meters};
 use crate::{
     clock::Clock,
     event::{Event, Seq},
-    limits::{MAX_READERS, MAX_SEARCHERS, PRUNE_AGAIN, PRUNE_INTERVAL},
+    limits::{MAX_READERS, MAX_SEARCHERS, PRUNE_AGAIN, PRUNE_INTERVAL, STORE_RESTS},
     log::Committed,
     store::{Past, Reader, Retention, Store, StoreError},
     time::{Now, Stamp, Time},
@@ -221,7 +221,9 @@ fn work(
     clock: Clock,
     meters: &Meters,
 ) {
-    while let Ok(job) = jobs.recv() {
+    let mut has_written = false;
+    while let Some(job) = next_job(store, jobs, has_written) {
+        has_written = true;
         let done = match job {
             Job::Commit(batch) => {
                 let began = clock.time();
@@ -243,6 +245,24 @@ fn work(
             return;
         }
     }
+}
+
+/// Waits for the next job, or returns `None` after the last. Lets a store that has written rest
+/// after a pause.
+fn next_job(
+    store: &mut dyn Store,
+    jobs: &threads::Receiver<Job>,
+    has_written: bool,
+) -> Option<Job> {
+    if has_written {
+        match jobs.recv_timeout(STORE_RESTS) {
+            Ok(job) => return Some(job),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            // If the disk is broken, the next batch fails too, and reports it.
+            Err(RecvTimeoutError::Timeout) => _ = store.rest(),
+        }
+    }
+    jobs.recv().ok()
 }
 
 fn count(meters: &Meters, committed: &[Committed]) {

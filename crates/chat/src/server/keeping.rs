@@ -35,8 +35,8 @@ impl<S: FnMut(Shown)> Server<S> {
     }
 
     /// Notifies the owner of the chat that messages are not stored, or are stored again.
-    pub(super) fn report_storage(&mut self) {
-        for change in self.room.take_storage_changes() {
+    pub(super) fn report_storage(&mut self, now: Now) {
+        for change in self.room.take_storage_changes(now) {
             let notice = match change {
                 StorageChange::Failed(error) => Notice::NotStored { why: error.to_string() },
                 StorageChange::Back { failed } => Notice::StoredAgain { failed },

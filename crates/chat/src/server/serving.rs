@@ -271,7 +271,7 @@ impl<S: FnMut(Shown)> Server<S> {
         self.expel_banned(now);
         self.answer_queries(now).await;
         self.rewind();
-        self.report_storage();
+        self.report_storage(now);
         self.deliver().await;
         for (member, why) in self.room.take_dismissed() {
             self.send_away(member, why);

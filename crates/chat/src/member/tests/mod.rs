@@ -13,6 +13,7 @@ use crate::{
 
 mod leaving;
 mod order;
+mod storage;
 
 const CHAT: &str = "SHA256:host";
 const LOG: LogId = LogId(9);
@@ -441,26 +442,6 @@ fn a_whisper_to_nobody_is_dropped_and_delays_nothing_else() {
     assert!(ids.contains(&(ids[0].0, true)), "the refusal names the message");
     assert!(ann.rows().iter().any(|row| row.contains("nobody here is called bob")));
     assert_eq!(ann.store.load().unwrap().outbox.len(), 1);
-}
-
-#[test]
-fn a_message_the_host_could_not_store_is_resent_later() {
-    let mut ann = Bench::new();
-    ann.joins(0);
-    ann.types("one");
-    ann.types("two");
-    ann.requests();
-    let unsent = ann.store.load().unwrap().outbox;
-    let because = "the disk is full".to_owned();
-    let refused = Kind::Refused(Refusal::NotStored { because });
-    let refused = Event::new(ann.now.stamp, None, None, refused);
-    ann.hears(&Event { id: Some(unsent[0].id), ..refused.clone() });
-    ann.hears(&Event { id: Some(unsent[1].id), ..refused });
-    assert_eq!(ann.rows().iter().filter(|row| row.contains("disk is full")).count(), 1);
-    ann.passes(Duration::from_secs(4));
-    assert_eq!(ann.said(), Vec::<String>::new());
-    ann.passes(Duration::from_secs(1));
-    assert_eq!(ann.said(), ["one", "two"]);
 }
 
 #[test]

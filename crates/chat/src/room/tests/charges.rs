@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     limits::{
-        DEFAULT_BURST, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, MAX_MEMBERS_PER_IP, MAX_NAME_SUFFIX,
-        MAX_REPLAY, MAX_ROOMS_PER_MEMBER, OPENING_COST, SEARCH_COST, SIGN_BURST, SIGN_RATE,
-        SITE_SHARE,
+        DEFAULT_BURST, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, FAN_OUT_RATE, MAX_LINE_LEN,
+        MAX_MEMBERS_PER_IP, MAX_NAME_SUFFIX, MAX_REPLAY, MAX_ROOMS_PER_MEMBER, OPENING_COST,
+        SEARCH_COST, SIGN_BURST, SIGN_RATE, SITE_SHARE,
     },
     store::LogId,
 };
@@ -228,4 +228,25 @@ fn only_a_few_names_are_tried() {
     assert_eq!(&*names[tried - 1], format!("alice-{tried}"));
     // The next number is free, but it is not tried: each has a number of its own.
     assert!(!names.contains(&format!("alice-{}", tried + 1).into()), "{names:?}");
+}
+
+#[test]
+fn readers_of_the_log_may_be_sent_more_than_those_of_datagrams() {
+    let config = RoomConfig { rate: 1_000_000, burst: 1_000_000, ..RoomConfig::default() };
+    let relayed = |peers: std::ops::Range<u32>| {
+        let mut chat = Chat::new(config.clone(), MemoryLog::named(LogId::new(9 << 11)));
+        for (millis, peer) in peers.clone().enumerate() {
+            let hello = named(&format!("m{peer}"));
+            chat.handle(at(1_000 * millis as u64), Keyed(peer), hello, &mut Vec::new());
+        }
+        let line = said(&"x".repeat(MAX_LINE_LEN));
+        for millis in 0..3_000 {
+            let now = at(1_000_000 + millis);
+            chat.handle(now, Keyed(peers.start), line.clone(), &mut Vec::new());
+        }
+        chat.stats().relayed
+    };
+    let (datagrams, log) = (relayed(50..100), relayed(100..150));
+    let most = u64::from(FAN_OUT_RATE) * 4 / (50 * MAX_LINE_LEN as u64);
+    assert!(datagrams <= most && log == 3_000, "{datagrams} {log} {most}");
 }

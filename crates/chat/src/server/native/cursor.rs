@@ -1,8 +1,9 @@
 //! A device's position in the log: in the window, or below it on disk.
 
-use hikyaku::Bytes;
-
-use super::window::{Next, Window};
+use super::{
+    message::{Message, joined},
+    window::{Next, Window},
+};
 use crate::{
     event::Seq,
     store::{Rights, Stored},
@@ -27,8 +28,8 @@ enum Place {
 pub(in crate::server) enum Step {
     /// Nothing, until the window has more.
     Wait,
-    /// Send these, and continue after them.
-    Send(Vec<Bytes>, Cursor),
+    /// Send the message, if any line is for the device, and continue after it.
+    Send(Option<Message>, Cursor),
     /// Read at most [`STORED_BATCH`](crate::limits::STORED_BATCH) events after this number from the
     /// history, and hand in the result.
     Read(Seq),
@@ -56,20 +57,17 @@ impl Cursor {
         Self { place, seq }
     }
 
-    /// Returns the next step. Lines of a batch that are not for the device are left out.
+    /// Returns the next step. Lines that are not for the device are left out.
     pub(in crate::server) fn next(self, window: &Window, rights: &Rights) -> Step {
         match self.place {
             Place::Nowhere => Step::Wait,
             Place::Disk { .. } => Step::Read(self.seq),
-            Place::Memory(place) => match window.after(place) {
+            Place::Memory(place) => match window.after(place, rights) {
                 Next::Nothing => Step::Wait,
-                Next::Behind => Step::Send(Vec::new(), Self::after(window, self.seq)),
-                Next::Lines(entries, next) => {
-                    let last = entries.iter().rev().find_map(|entry| entry.seq);
-                    let theirs = entries.into_iter().filter(|entry| rights.allow(entry));
-                    let lines = theirs.map(|entry| entry.line).collect();
-                    let place = Place::Memory(next);
-                    Step::Send(lines, Self { place, seq: last.unwrap_or(self.seq) })
+                Next::Behind => Step::Send(None, Self::after(window, self.seq)),
+                Next::Lines { message, then, seq } => {
+                    let place = Place::Memory(then);
+                    Step::Send(message, Self { place, seq: seq.unwrap_or(self.seq) })
                 }
             },
         }
@@ -81,13 +79,14 @@ impl Cursor {
         self,
         window: &Window,
         events: Vec<Stored>,
-    ) -> (Vec<Bytes>, Self) {
+    ) -> (Vec<Message>, Self) {
         let last = match events.last() {
             Some(event) => event.seq,
             // The history has nothing more for the device; the window has the rest.
             None => self.seq.max(self.forgotten()),
         };
-        (events.into_iter().map(|event| event.line).collect(), Self::after(window, last))
+        let lines = events.into_iter().map(|event| event.line).collect();
+        (joined(lines), Self::after(window, last))
     }
 
     /// Returns the last number that the device misses, and its position after that, if the history

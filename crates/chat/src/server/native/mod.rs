@@ -1,5 +1,5 @@
-//! The native listener: each line of a member is a message on one Ordered channel, and each event
-//! goes to all members as one shared payload.
+//! The native listener: each line of a member is a message on one Ordered channel, and events go to
+//! all members as shared payloads of one or more lines.
 //!
 //! ```text
 //! connection ─ reader task ─▶ arrivals (bounded) ─▶ chat ─▶ Window ─▶ writer task ─ connection
@@ -36,6 +36,7 @@ use crate::{
 mod arrivals;
 mod cursor;
 mod fan_out;
+mod message;
 mod pace;
 mod way;
 mod window;
@@ -54,12 +55,13 @@ pub(super) use self::{
 pub(super) use self::{
     arrivals::open,
     cursor::{Cursor, Step},
+    message::Message,
     window::Window,
 };
 use self::{fan_out::FanOut, writer::Writer};
 
 /// The application protocol and its version, which both sides name in the handshake.
-pub const APPLICATION: &str = "chat/2";
+pub const APPLICATION: &str = "chat/3";
 
 /// The codes with which a chat closes a connection.
 pub mod code {

@@ -86,12 +86,12 @@ impl Way {
     }
 
     /// Waits while the device's queue is full: then it is slow.
-    pub(super) async fn send(&self, line: Bytes) -> Result<(), Gone> {
+    pub(super) async fn send(&self, lines: Bytes) -> Result<(), Gone> {
         match self {
             Self::Native(connection) => {
-                connection.send(Delivery::Ordered, line).await.map(|_| ()).map_err(|_| Gone)
+                connection.send(Delivery::Ordered, lines).await.map(|_| ()).map_err(|_| Gone)
             }
-            Self::Web(web) => web.lines.send(line).await.map_err(|_| Gone),
+            Self::Web(web) => web.lines.send(lines).await.map_err(|_| Gone),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::{
 
 use super::{
     cursor::{Cursor, Step},
+    message::{Message, joined},
     way::{Gone, Way},
     window::Window,
 };
@@ -148,7 +149,7 @@ pub(super) async fn write(writer: Writer, mut outgoing: mpsc::Receiver<Outgoing>
 impl Writing {
     async fn apply(&mut self, outgoing: Outgoing) -> Result<(), Gone> {
         match outgoing {
-            Outgoing::Line(line) => self.send(line).await,
+            Outgoing::Line(line) => self.send(Message::line(line)).await,
             Outgoing::Page(wanted) => self.send_page(wanted).await,
             Outgoing::After(seq) => {
                 self.cursor = Cursor::after(&self.writer.window, seq);
@@ -164,8 +165,10 @@ impl Writing {
             Step::Wait => return Ok(false),
             // Private events, and rights to read, were queued before what follows now.
             Step::Send(..) if !outgoing.is_empty() || self.has_other_rights(&rights) => {}
-            Step::Send(lines, then) => {
-                self.send_all(lines).await?;
+            Step::Send(message, then) => {
+                if let Some(message) = message {
+                    self.send(message).await?;
+                }
                 self.cursor = then;
             }
             Step::Read(seq) => self.go_on_from_disk(seq, &rights).await?,
@@ -196,8 +199,8 @@ impl Writing {
             self.cursor = then;
             return self.tell_missed(last).await;
         };
-        let (lines, then) = self.cursor.take(&self.writer.window, events);
-        self.send_all(lines).await?;
+        let (messages, then) = self.cursor.take(&self.writer.window, events);
+        self.send_all(messages).await?;
         self.cursor = then;
         Ok(())
     }
@@ -212,12 +215,12 @@ impl Writing {
     async fn tell_missed(&self, last: Seq) -> Result<(), Gone> {
         let mut missed = Event::new(self.writer.clock.now().stamp, None, None, Kind::Missed);
         missed.prev = last;
-        self.send(machine::write_event(&missed, None).into()).await
+        self.send(Message::line(machine::write_event(&missed, None).into())).await
     }
 
-    async fn send_all(&self, lines: Vec<Bytes>) -> Result<(), Gone> {
-        for line in lines {
-            self.send(line).await?;
+    async fn send_all(&self, messages: Vec<Message>) -> Result<(), Gone> {
+        for message in messages {
+            self.send(message).await?;
         }
         Ok(())
     }
@@ -237,17 +240,16 @@ impl Writing {
         let page = Kind::Page { of, count: lines.len(), more };
         let mut event = Event::new(self.writer.clock.now().stamp, None, request, page);
         event.room = room;
-        self.send(machine::write_event(&event, None).into()).await?;
-        for stored in lines {
-            self.send(stored.line).await?;
-        }
-        Ok(())
+        let header = Bytes::from(machine::write_event(&event, None));
+        let page = [header].into_iter().chain(lines.into_iter().map(|stored| stored.line));
+        self.send_all(joined(page.collect())).await
     }
 
     /// Waits while the connection's queue is full: then the member is slow.
-    async fn send(&self, line: Bytes) -> Result<(), Gone> {
-        self.writer.way.send(line).await?;
-        self.writer.meters.add(Counter::Deliveries, 1);
+    async fn send(&self, message: Message) -> Result<(), Gone> {
+        let lines = message.lines;
+        self.writer.way.send(message.bytes).await?;
+        self.writer.meters.add(Counter::Deliveries, lines);
         Ok(())
     }
 }

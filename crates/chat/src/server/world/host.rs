@@ -16,7 +16,7 @@ use crate::{
     server::{
         arriving::{Start, distrust, rooms_of, start_of},
         members::Member,
-        native::{Cursor, Entry, For, PageWanted, Step, Window, open},
+        native::{Cursor, Entry, For, Message, PageWanted, Step, Window, open},
     },
     store::{Reader as _, Readers, Rights, Store as _, Stored},
     time::Now,
@@ -151,6 +151,7 @@ impl Host {
             let line = machine::write_event(&event.published(), None).into();
             self.window.push(Entry { seq: event.seq, readers, author, line });
         }
+        self.window.announce();
         if self.away.is_none() {
             self.away = self.chat.log_mut().take_batch();
         }
@@ -186,15 +187,15 @@ impl Host {
         };
         match link.cursor.next(&self.window, &rights) {
             Step::Wait => Vec::new(),
-            Step::Send(lines, then) => {
+            Step::Send(message, then) => {
                 link.cursor = then;
-                lines
+                message.into_iter().map(|message| message.bytes).collect()
             }
             Step::Read(after) => {
                 let events = self.disk.after(after, STORED_BATCH, &rights).unwrap();
-                let (lines, then) = link.cursor.take(&self.window, events);
+                let (messages, then) = link.cursor.take(&self.window, events);
                 link.cursor = then;
-                lines
+                messages.into_iter().map(|Message { bytes, .. }| bytes).collect()
             }
         }
     }

@@ -203,8 +203,8 @@ impl World {
         }
         let some = 1 + self.dice.below(20);
         for _ in 0..some {
-            let Some(line) = wire.down.pop_front() else { return };
-            member.handle_received(now, &line);
+            let Some(message) = wire.down.pop_front() else { return };
+            machine::lines(&message).for_each(|line| member.handle_received(now, line));
         }
     }
 
