@@ -109,6 +109,7 @@ fn kind(kind: &Kind) -> Option<&'static str> {
         Kind::Members { .. } => "members",
         Kind::Rooms { .. } => "rooms",
         Kind::Bans { .. } => "bans",
+        Kind::Kicked { .. } => "kicked",
         Kind::Unbanned { .. } => "unbanned",
         Kind::Presence { .. } => "presence",
         Kind::Refused(_) => "refused",
@@ -200,7 +201,7 @@ impl Object {
                 });
                 self.put("rooms", each.collect::<Vec<_>>());
             }
-            Kind::Unbanned { who } => self.text("who", who),
+            Kind::Kicked { who } | Kind::Unbanned { who } => self.text("who", who),
             Kind::Bans { bans } => self.texts("bans", bans.iter().map(|ban| &**ban)),
             Kind::Greeted { you, others, head, durable, rooms, .. } => {
                 self.author(you);

@@ -138,6 +138,13 @@ pub const MAX_REPORT_LINES: usize = 64;
 /// Bans of a chat, some 200 bytes each.
 pub const MAX_BANS: usize = 4_096;
 
+/// Time for which a kicked member may not return: long enough for an owner to decide on a ban, and
+/// for a program that reconnects by itself to give up.
+pub const KICKED_FOR: Duration = Duration::from_secs(60);
+
+/// Kicked members that are remembered. With more of them, the one kicked first may return.
+pub const MAX_KICKED: usize = 256;
+
 /// Devices of one member at once.
 pub const MAX_DEVICES: usize = 8;
 
@@ -316,9 +323,14 @@ pub const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
 /// back within 2 s of the network's return.
 pub const DIAL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Attempts at once; each may take as many intervals, so that hosts whose answer takes a second can
-/// be reached. A restarted host gets no more attempts than this from each of its clients.
-pub const DIALS_AT_ONCE: usize = 3;
+/// Pause before the next address of a host is tried in a round: a host in the same network has
+/// answered by then, and receives one attempt only.
+pub const DIAL_STAGGER: Duration = Duration::from_millis(100);
+
+/// Attempts at once; each may take as many intervals: longer than the 3 s after which a handshake
+/// finds that the shared keys differ. A restarted host gets no more attempts than this per address
+/// from each of its clients.
+pub const DIALS_AT_ONCE: usize = 4;
 
 /// Typed lines that a client takes together, to store them in one commit.
 pub const LINES_AT_ONCE: usize = 64;

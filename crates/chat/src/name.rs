@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use hikyaku_text::{columns, is_blank, is_safe, is_shapeless};
+use hikyaku_text::{columns, folded, is_blank, is_safe, is_shapeless};
 use serde::{Deserialize, Serialize};
 use unicode_security::skeleton;
 
@@ -156,12 +156,12 @@ fn is_start(c: char) -> bool {
 }
 
 /// Returns a form that two names share if people could confuse them: the skeleton of UTS #39
-/// without case and without characters that have no shape of their own.
+/// without case, widths and characters that have no shape of their own.
 ///
 /// The likeness of a likeness is itself.
 pub(crate) fn likeness(name: &str) -> String {
-    let shapes = name.chars().filter(|c| !is_shapeless(*c));
-    let folded: String = shapes.flat_map(char::to_lowercase).collect();
+    let shapes: String = name.chars().filter(|c| !is_shapeless(*c)).collect();
+    let folded = folded(&shapes);
     // A capital `I` looks like `l` and is an `i` in the other case, so that all three are alike.
     let alike = |c| if c == 'i' { 'l' } else { c };
     skeleton(&folded).flat_map(char::to_lowercase).map(alike).collect()
@@ -273,6 +273,8 @@ mod tests {
             ("bob", "b0b"),
             ("modem", "modern"),
             ("飛脚", "⾶脚"),
+            ("hana", "ＨＡＮＡ"),
+            ("バナナ", "ﾊﾞﾅﾅ"),
         ] {
             assert_eq!(likeness(one), likeness(other), "{one} {other}");
         }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
-use hikyaku_text::columns;
+use hikyaku_text::{columns, folded};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
@@ -56,17 +56,20 @@ impl Default for RoomName {
     }
 }
 
-/// Parses a name, with or without `#`, in upper or lower case.
+/// Parses a name, with or without `#`, in upper or lower case and in letters of any width.
 impl FromStr for RoomName {
     type Err = BadRoomName;
 
     fn from_str(text: &str) -> Result<Self, BadRoomName> {
-        let name = text.strip_prefix('#').unwrap_or(text);
+        let name = text.strip_prefix(['#', '＃']).unwrap_or(text);
         let is_sound = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() || name.len() > MAX_NAME_LEN || !name.chars().all(is_sound) {
             return Err(BadRoomName);
         }
-        let name = name.to_lowercase();
+        let name = folded(name);
+        if name.len() > MAX_NAME_LEN || !name.chars().all(is_sound) {
+            return Err(BadRoomName);
+        }
         match columns(&name) {
             1..=MAX_NAME_COLUMNS => Ok(Self(name.into())),
             _ => Err(BadRoomName),

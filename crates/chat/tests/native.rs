@@ -120,7 +120,7 @@ async fn join_as(
         .unwrap();
     let trust = Trust::pinned(host.fingerprint());
     let connection = client.connect(room, trust.clone()).await.unwrap();
-    let dialler = Dialler::new(client, room.into(), trust);
+    let dialler = Dialler::new(client, vec![room.into()], trust);
     let (lines, typed) = mpsc::channel(8);
     let (show, shown) = mpsc::unbounded_channel();
     let show = async move |shown: Vec<Shown>| {

@@ -150,6 +150,10 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// it: more than a restart takes.
 pub(crate) const KNOWN_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
+/// Pause before a host is looked for again that was not there: a person who starts it waits no
+/// longer for the other side.
+pub(crate) const DIAL_AGAIN: Duration = Duration::from_secs(1);
+
 /// Time before `send` explains, at a prompt that was left, that it waits for the last confirmation.
 pub(crate) const CONFIRM_NOTE: Duration = Duration::from_secs(1);
 

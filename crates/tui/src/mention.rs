@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
-/// Returns the ranges in which `text` has `name` as a word, in any case. A name in a script without
-/// spaces is a word anywhere; a single letter is one only after an `@`.
+use hikyaku_text::{fold, folded, is_mark};
+
+/// Returns the ranges in which `text` has `name` as a word, in any case and width. A name in a
+/// script without spaces is a word anywhere; a single letter is one only after an `@`.
 pub(crate) fn mentions(text: &str, name: &str) -> Vec<Range<usize>> {
     let is_short = name.chars().count() < 2;
+    let name = &*folded(name);
     let needs_edges = name.is_ascii();
     let mut found: Vec<Range<usize>> = Vec::new();
     if name.is_empty() {
@@ -18,7 +21,9 @@ pub(crate) fn mentions(text: &str, name: &str) -> Vec<Range<usize>> {
         let Some(len) = matched(&text[at..], name) else { continue };
         let before = text[..at].chars().next_back();
         let after = text[at + len..].chars().next();
-        let is_edge = |edge: Option<char>| edge.is_none_or(|edge| !edge.is_ascii_alphanumeric());
+        let is_edge = |edge: Option<char>| {
+            edge.is_none_or(|edge| fold(edge).all(|c| !c.is_ascii_alphanumeric()))
+        };
         if needs_edges && !(is_edge(before) && is_edge(after)) {
             continue;
         }
@@ -33,14 +38,16 @@ pub(crate) fn mentions(text: &str, name: &str) -> Vec<Range<usize>> {
 
 /// Returns the length of `name` at the beginning of `text`, in the spelling of the text.
 fn matched(text: &str, name: &str) -> Option<usize> {
-    let mut letters = text.char_indices();
-    for wanted in name.chars() {
-        let (_, letter) = letters.next()?;
-        if letter != wanted && !letter.to_lowercase().eq(wanted.to_lowercase()) {
+    let mut wanted = name.chars().flat_map(fold).peekable();
+    for (at, letter) in text.char_indices() {
+        if wanted.peek().is_none() {
+            return (!is_mark(letter)).then_some(at);
+        }
+        if !fold(letter).all(|part| wanted.next() == Some(part)) {
             return None;
         }
     }
-    Some(letters.next().map_or(text.len(), |(at, _)| at))
+    wanted.peek().is_none().then_some(text.len())
 }
 
 #[cfg(test)]
@@ -60,5 +67,8 @@ mod tests {
         assert_eq!(found("a @a b", "a"), ["@a"]);
         assert_eq!(found("ana b. says", "ana b."), ["ana b."]);
         assert_eq!(found("x", ""), Vec::<&str>::new());
+        assert_eq!(found("ＡＮＡ、ＡＮＡＳ", "ana"), ["ＡＮＡ"]);
+        assert_eq!(found("ﾊﾅさん、バナナ", "ハナ"), ["ﾊﾅ"]);
+        assert_eq!(found("ana", "ＡＮＡ"), ["ana"]);
     }
 }

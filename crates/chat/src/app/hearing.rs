@@ -158,7 +158,9 @@ impl App {
     fn on_turn(&mut self, event: Arc<Event>) {
         let is_mine = self.me.is_some_and(|me| event.is_by(me));
         if let Some(request) = event.request.filter(|_| is_mine || event.author.is_none()) {
-            self.unconfirmed.remove(&request);
+            let is_refusal = matches!(event.kind, Kind::Refused(_));
+            let was_awaited = self.unconfirmed.remove(&request).is_some();
+            self.rejected += usize::from(is_refusal && was_awaited);
         }
         if is_mine
             && let Kind::Renamed { name } = &event.kind

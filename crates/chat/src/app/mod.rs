@@ -147,6 +147,8 @@ pub struct App {
     watch: Option<Watch>,
     /// The number of lines after the one that left.
     late: usize,
+    /// Typed lines that were refused, here or by the room.
+    rejected: usize,
 }
 
 /// Keep-alives that a room answers.
@@ -189,6 +191,7 @@ impl App {
             hint: None,
             watch: None,
             late: 0,
+            rejected: 0,
         }
     }
 
@@ -226,6 +229,12 @@ impl App {
         self.late
     }
 
+    /// Returns how many typed lines were refused, here or by the room.
+    #[must_use]
+    pub const fn rejected(&self) -> usize {
+        self.rejected
+    }
+
     /// Takes a line as typed. `/quit` or `/leave` alone leaves.
     ///
     /// # Errors
@@ -246,11 +255,13 @@ impl App {
             self.handle_end();
             return Ok(());
         }
-        if line.len() > MAX_LINE_LEN {
-            return Err(LineError::TooLong(line.len()));
-        }
-        if self.waiting.len() >= MAX_WAITING_LINES {
-            return Err(LineError::Full);
+        let error = match line.len() {
+            len if len > MAX_LINE_LEN => Some(LineError::TooLong(len)),
+            _ => (self.waiting.len() >= MAX_WAITING_LINES).then_some(LineError::Full),
+        };
+        if let Some(error) = error {
+            self.rejected += 1;
+            return Err(error);
         }
         self.waiting.push_back(line.to_owned());
         Ok(())
@@ -368,6 +379,12 @@ impl App {
 
     fn hello(&self) -> String {
         machine::write_hello(self.name.as_str(), self.nonce)
+    }
+
+    /// Reports that a typed line comes to nothing.
+    fn reject(&mut self, notice: Notice) {
+        self.rejected += 1;
+        self.notice(notice);
     }
 
     fn notice(&mut self, notice: Notice) {

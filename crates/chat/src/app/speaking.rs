@@ -33,7 +33,7 @@ impl App {
 
     fn for_room(&mut self, line: &str) -> Option<String> {
         if is_rooms_own(line.as_bytes()) {
-            self.notice(Notice::RoomsOwn);
+            self.reject(Notice::RoomsOwn);
             return None;
         }
         let asked = parse_line(line.as_bytes());
@@ -47,7 +47,7 @@ impl App {
             }
             Action::Named(wish) => {
                 if let Err(error) = Name::parse(wish) {
-                    self.notice(Notice::BadName { error });
+                    self.reject(Notice::BadName { error });
                     return None;
                 }
             }
@@ -66,7 +66,7 @@ impl App {
 
     fn for_program(&mut self, line: &str) -> Option<String> {
         if let Some(command) = room_command(line) {
-            self.notice(Notice::NoRoom { command });
+            self.reject(Notice::NoRoom { command });
             return None;
         }
         let sent = match line.strip_prefix("/name ").map(Name::parse) {
@@ -79,7 +79,7 @@ impl App {
                 text
             }
             Some(Err(error)) => {
-                self.notice(Notice::BadName { error });
+                self.reject(Notice::BadName { error });
                 return None;
             }
         };

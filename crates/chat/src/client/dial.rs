@@ -1,9 +1,9 @@
 //! Attempts to reach a host again.
 
 use std::{
+    collections::BTreeSet,
     future,
     hash::{BuildHasher, RandomState},
-    net::SocketAddr,
     time::Duration,
 };
 
@@ -12,53 +12,55 @@ use hikyaku::{
 };
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::limits::{DIAL_INTERVAL, DIALS_AT_ONCE, RECONNECT_FIRST, RECONNECT_LONGEST};
+use crate::limits::{
+    DIAL_INTERVAL, DIAL_STAGGER, DIALS_AT_ONCE, RECONNECT_FIRST, RECONNECT_LONGEST,
+};
 
 /// Opens connections to one host, one after the other.
 ///
 /// An attempt whose packets were lost retransmits at growing intervals, and could wait for a long
-/// time after the network is back. So a new attempt begins every second, while earlier ones
-/// continue.
+/// time after the network is back. So a new round of attempts begins every second, while earlier
+/// ones continue. A round tries each address, the last good one first; the first connection wins.
 #[derive(Debug)]
 pub struct Dialler {
     endpoint: Endpoint,
-    /// The addresses to try each time, all at once.
+    /// The addresses of the host, the last good one first.
     to: Vec<Address>,
     trust: Trust,
     backoff: Backoff,
-    /// `None`: the attempt took too long.
-    attempts: JoinSet<Option<Result<Connection, ConnectError>>>,
-    /// When the next attempt begins. `None` while there is a connection.
+    attempts: JoinSet<Attempt>,
+    /// Addresses at which no further attempt can succeed.
+    hopeless: BTreeSet<String>,
+    /// When the next round begins. `None` while there is a connection.
     next_at: Option<Instant>,
     /// When the last connection was established.
     since: Instant,
 }
 
+/// What came of an attempt.
+#[derive(Debug)]
+struct Attempt {
+    to: Address,
+    /// `None`: the attempt took too long.
+    outcome: Option<Result<Connection, ConnectError>>,
+}
+
 impl Dialler {
-    /// Creates a dialler, after a first connection to `to` was made.
+    /// Creates a dialler to a host that has one of these addresses, such as those of an invite: a
+    /// laptop has a different one in each network. With several, `trust` names the host's key, so
+    /// that other hosts at these addresses do no harm.
     #[must_use]
-    pub fn new(endpoint: Endpoint, to: Address, trust: Trust) -> Self {
-        Self::to_any(endpoint, vec![to], trust)
-    }
-
-    /// Creates a dialler to a host that may be at any of several addresses, such as those of an
-    /// invite: a laptop has a different one in each network. `trust` names the host's key, so that
-    /// other hosts at these addresses do no harm.
-    #[must_use]
-    pub fn to_addresses(endpoint: Endpoint, to: &[SocketAddr], trust: Trust) -> Self {
-        Self::to_any(endpoint, to.iter().copied().map(Address::from).collect(), trust)
-    }
-
-    fn to_any(endpoint: Endpoint, to: Vec<Address>, trust: Trust) -> Self {
+    pub fn new(endpoint: Endpoint, to: Vec<Address>, trust: Trust) -> Self {
         Self {
             endpoint,
             to,
             trust,
             backoff: Backoff::new(RECONNECT_FIRST, RECONNECT_LONGEST),
             attempts: JoinSet::new(),
+            hopeless: BTreeSet::new(),
             next_at: None,
             since: monotonic().into(),
         }
@@ -75,7 +77,7 @@ impl Dialler {
     /// Waits for the next connection. Cancel-safe.
     ///
     /// # Errors
-    /// When no further attempt can succeed.
+    /// When no further attempt can succeed, at any of the addresses.
     pub(super) async fn next(&mut self) -> Result<Connection, ConnectError> {
         loop {
             let Some(next_at) = self.next_at else { return future::pending().await };
@@ -86,19 +88,30 @@ impl Dialler {
                     continue;
                 }
             };
-            match done {
-                Ok(Some(Ok(connection))) => {
-                    self.attempts = JoinSet::new();
-                    self.next_at = None;
-                    self.since = monotonic().into();
+            let Ok(Attempt { to, outcome: Some(outcome) }) = done else { continue };
+            match outcome {
+                Ok(connection) => {
+                    self.on_connected(&to);
                     return Ok(connection);
                 }
-                Ok(Some(Err(error))) if !error.is_retryable() && self.to.len() == 1 => {
-                    return Err(error);
+                Err(error) if error.is_retryable() => {}
+                Err(error) => {
+                    self.hopeless.insert(to.to_string());
+                    if self.hopeless.len() >= self.to.len() {
+                        return Err(error);
+                    }
                 }
-                // Other attempts continue, or begin.
-                Ok(Some(Err(_)) | None) | Err(_) => {}
             }
+        }
+    }
+
+    fn on_connected(&mut self, at: &Address) {
+        self.attempts = JoinSet::new();
+        self.hopeless.clear();
+        self.next_at = None;
+        self.since = monotonic().into();
+        if let Some(index) = self.to.iter().position(|to| to == at) {
+            self.to[..=index].rotate_right(1);
         }
     }
 
@@ -107,13 +120,16 @@ impl Dialler {
         if self.attempts.len() >= DIALS_AT_ONCE * self.to.len() {
             return;
         }
+        let whole = DIAL_INTERVAL * u32::try_from(DIALS_AT_ONCE).unwrap_or(u32::MAX);
+        let mut pause = Duration::ZERO;
         for to in self.to.clone() {
             let (endpoint, trust) = (self.endpoint.clone(), self.trust.clone());
             self.attempts.spawn(async move {
-                let dialled = endpoint.connect(to, trust);
-                let whole = DIAL_INTERVAL * u32::try_from(DIALS_AT_ONCE).unwrap_or(u32::MAX);
-                tokio::time::timeout(whole, dialled).await.ok()
+                sleep(pause).await;
+                let dialled = endpoint.connect(to.clone(), trust);
+                Attempt { to, outcome: timeout(whole, dialled).await.ok() }
             });
+            pause += DIAL_STAGGER;
         }
     }
 }

@@ -150,6 +150,8 @@ pub struct Parted {
     pub unsent: usize,
     /// Lines that were sent and that the room has not confirmed, or that the network returned.
     pub unconfirmed: usize,
+    /// Typed lines that were rejected; each was reported when it happened.
+    pub rejected: usize,
     /// Lines that followed `/quit`.
     pub late: usize,
     /// The state of the server at the end.
@@ -278,14 +280,14 @@ impl Parted {
         } else {
             LastSeen::There
         };
-        let (unconfirmed, drops) = (app.unconfirmed(), peer.drops().clone());
-        Self { unsent, unconfirmed, late: 0, server, drops }
+        let (unconfirmed, rejected) = (app.unconfirmed(), app.rejected());
+        Self { unsent, unconfirmed, rejected, late: 0, server, drops: peer.drops().clone() }
     }
 
     /// Returns the outcome of a client that was interrupted before there was an association.
     fn unanswered(unsent: usize, peer: &PlainPeer) -> Self {
         let (server, drops) = (LastSeen::There, peer.drops().clone());
-        Self { unsent, unconfirmed: 0, late: 0, server, drops }
+        Self { unsent, unconfirmed: 0, rejected: 0, late: 0, server, drops }
     }
 }
 

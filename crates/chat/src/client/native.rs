@@ -67,8 +67,12 @@ pub struct Stayed {
     pub is_kept: bool,
     /// Typed lines that were rejected; each was reported when it happened.
     pub rejected: usize,
+    /// Typed commands that the host has not answered, and that are not kept.
+    pub unanswered: usize,
     /// Lines that followed `/quit`.
     pub late: usize,
+    /// `true` if the host has admitted the member.
+    pub has_joined: bool,
     /// `true` if the host was connected at the end.
     pub was_there: bool,
 }
@@ -146,9 +150,15 @@ pub async fn run_native(
     }
     let was_there = member.is_greeted();
     link.close().await;
-    let (unsent, rejected) = (member.unsent(), member.rejected());
-    let late = member.late() + count_late(&mut lines).await;
-    Ok(Stayed { unsent, is_kept: is_lasting, rejected, late, was_there })
+    Ok(Stayed {
+        unsent: member.unsent(),
+        is_kept: is_lasting,
+        rejected: member.rejected(),
+        unanswered: member.unanswered(),
+        late: member.late() + count_late(&mut lines).await,
+        has_joined: member.has_joined(),
+        was_there,
+    })
 }
 
 impl ClientError {

@@ -2,7 +2,9 @@
 
 use std::{future, time::Duration};
 
-use hikyaku::{filter::Filter, socket::SocketOptions};
+use hikyaku::{
+    Endpoint, Trust, address::Address, filter::Filter, identity::Identity, socket::SocketOptions,
+};
 use hikyaku_plain::{Armour, PeerOptions, PlainListener};
 use tokio::task::JoinHandle;
 
@@ -114,4 +116,32 @@ async fn nobody_there_is_an_error() {
     let alice = join(nobody, "alice");
     let end = alice.task.await.unwrap();
     assert!(matches!(end, Err(ClientError::Unreachable(address)) if address == nobody));
+}
+
+/// Opens a host's endpoint at this address.
+async fn endpoint_at(identity: &Identity, address: SocketAddr) -> Endpoint {
+    let builder = Endpoint::builder().identity(identity).application(server::APPLICATION);
+    builder.bind(Address::from(address)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lost_host_is_looked_for_at_every_address_it_had() {
+    let identity = Identity::generate("host").unwrap();
+    let mut host = endpoint_at(&identity, SocketAddr::from(([127, 0, 0, 1], 0))).await;
+    let first = host.local_addr();
+    // Nothing answers there yet.
+    let moved = SocketAddr::from(([127, 0, 0, 2], first.port()));
+    let client = Endpoint::builder().application(server::APPLICATION).client().unwrap();
+    let trust = Trust::pinned(identity.fingerprint());
+    let mut dialler = Dialler::new(client, [first, moved].map(Address::from).into(), trust);
+    for address in [first, moved] {
+        if address == moved {
+            host.close(Duration::ZERO).await;
+            host = endpoint_at(&identity, moved).await;
+        }
+        dialler.start();
+        let dialled = tokio::time::timeout(Duration::from_secs(30), dialler.next()).await;
+        let connection = dialled.unwrap_or_else(|_| panic!("{address} is not found")).unwrap();
+        assert_eq!(connection.remote_addr(), address);
+    }
 }

@@ -263,6 +263,11 @@ pub enum Kind {
         /// Fingerprints of keys, and networks.
         bans: Vec<Arc<str>>,
     },
+    /// A member was removed and may not return for a minute, as an answer to an owner.
+    Kicked {
+        /// The member's name.
+        who: Arc<str>,
+    },
     /// A ban was lifted, as an answer to an owner.
     Unbanned {
         /// The name, key or network that the owner wrote.
@@ -339,7 +344,7 @@ impl Kind {
             Self::Rooms { rooms } => {
                 rooms.iter().map(|info| info.room.as_str().len() + info.topic.len() + 2).sum()
             }
-            Self::Unbanned { who } => who.len(),
+            Self::Kicked { who } | Self::Unbanned { who } => who.len(),
             Self::Bans { bans } => bans.iter().map(|ban| ban.len() + 2).sum(),
             Self::Refused(refusal) => refusal.weight(),
             Self::Joined
@@ -506,6 +511,8 @@ pub enum Refusal {
     NotAnOwner,
     /// The key or the address is banned.
     Banned,
+    /// An owner has removed the member within the last minute.
+    Kicked,
     /// The invite is not valid, or has been used.
     BadInvite,
     /// There is no such command.
@@ -540,6 +547,7 @@ impl Refusal {
             | Self::NoHistory
             | Self::NotAnOwner
             | Self::Banned
+            | Self::Kicked
             | Self::BadInvite
             | Self::Unknown => 0,
         }

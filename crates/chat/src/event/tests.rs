@@ -19,6 +19,7 @@ pub(crate) fn one_of_each() -> Vec<Kind> {
         Kind::Presence { members: 1, joined: Roll::default(), left: Roll::default() },
         Kind::Rooms { rooms: vec![] },
         Kind::Bans { bans: vec![] },
+        Kind::Kicked { who: name() },
         Kind::Unbanned { who: name() },
         Kind::Page { of: PageOf::Found, count: 0, more: false },
         Kind::Closing,
@@ -43,6 +44,7 @@ pub(crate) fn one_of_each() -> Vec<Kind> {
             | Kind::Presence { .. }
             | Kind::Rooms { .. }
             | Kind::Bans { .. }
+            | Kind::Kicked { .. }
             | Kind::Unbanned { .. }
             | Kind::Page { .. }
             | Kind::Closing

@@ -218,6 +218,8 @@ pub struct Member {
     is_kept: bool,
     link: Link,
     was_lost: bool,
+    /// The host has greeted, on some connection.
+    has_joined: bool,
     stage: Stage,
     /// The name that the host uses for the member; before that, the member's own choice.
     me: Author,
@@ -281,6 +283,7 @@ impl Member {
             is_kept,
             link: Link::Away,
             was_lost: false,
+            has_joined: false,
             stage: Stage::Here,
             me,
             log,
@@ -441,6 +444,18 @@ impl Member {
         self.rejected
     }
 
+    /// Returns how many typed commands the host has not answered.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.requests.unanswered()
+    }
+
+    /// Returns `true` if the host has greeted since the member was created.
+    #[must_use]
+    pub const fn has_joined(&self) -> bool {
+        self.has_joined
+    }
+
     /// Returns how many lines followed the one that left, and were discarded.
     #[must_use]
     pub const fn late(&self) -> usize {
@@ -498,7 +513,9 @@ impl Member {
         }
         // A host that has gone answers nothing; one that was not reachable yet may.
         let is_lost = self.link == Link::Away && self.was_lost;
-        let may_answer = answers_by > now && !self.requests.is_empty();
+        // A member who types nothing still learns whether the host admits them.
+        let is_awaited = self.link == Link::Connected || !self.requests.is_empty();
+        let may_answer = answers_by > now && is_awaited;
         let is_done = self.outbox.len() == 0 && (is_lost || !self.unread && !may_answer);
         is_done || by <= now
     }
@@ -550,6 +567,12 @@ impl Member {
     fn show_rooms(&mut self) {
         let (rooms, current) = (self.rooms.clone(), self.current.clone());
         self.unshown.push_back(Shown::Rooms { rooms, current });
+    }
+
+    /// Reports that a typed line comes to nothing.
+    fn reject(&mut self, notice: Notice) {
+        self.rejected += 1;
+        self.notice(notice);
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -96,6 +96,7 @@ impl Member {
             return;
         }
         self.link = Link::Greeted;
+        self.has_joined = true;
         self.unshown.push_back(Shown::State(State::Connected));
         if mem::take(&mut self.was_lost) {
             self.notice(Notice::Back);
@@ -120,6 +121,10 @@ impl Member {
     /// A key has one name, which another terminal of the same key may have chosen. If the name was
     /// taken, the host reports that separately.
     fn compare_name(&mut self) {
+        // The host is about to give the member the name that they typed last.
+        if self.requests.will_name() {
+            return;
+        }
         let (name, wish) = (Arc::clone(&self.me.name), self.wish.shared());
         let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem.trim_end());
         let is_numbered = !stem.is_empty() && wish.starts_with(stem);
@@ -180,13 +185,21 @@ impl Member {
 
     fn on_refused(&mut self, now: Now, mut event: Event, refusal: &Refusal) {
         let name = Arc::clone(&self.me.name);
-        self.is_answered_by(event.request);
-        let Some(item) = self.outbox.find(&event) else {
+        let is_for_now = matches!(refusal, Refusal::TooFast { .. } | Refusal::Busy);
+        let signed_as = self.outbox.find(&event).map(|item| item.signed_as.clone());
+        let Some(signed_as) = signed_as else {
+            if is_for_now && self.requests.again(event.request) {
+                self.hold_until = now.time + PACE_AGAIN;
+                return;
+            }
+            self.rejected += usize::from(self.requests.has_number(event.request));
+            self.is_answered_by(event.request);
             return self.show(Arc::new(event), Context::default(), false);
         };
-        let is_signed_by_this_name = item.signed_as.as_ref() == Some(&name);
+        self.is_answered_by(event.request);
+        let is_signed_by_this_name = signed_as.as_ref() == Some(&name);
         match refusal {
-            Refusal::TooFast { .. } | Refusal::Busy => self.hold_until = now.time + PACE_AGAIN,
+            _ if is_for_now => self.hold_until = now.time + PACE_AGAIN,
             // The name has changed in the meantime.
             Refusal::Forged if !is_signed_by_this_name => {}
             Refusal::NotStored { .. } => {

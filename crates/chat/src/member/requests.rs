@@ -14,6 +14,8 @@ use crate::{
 /// connection, under its number, by which the host recognises it.
 #[derive(Debug)]
 pub(super) struct Requests {
+    /// The first is numbered after this.
+    first: u64,
     last: u64,
     /// In the order of their positions.
     waiting: VecDeque<(Place, Request)>,
@@ -21,8 +23,8 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) const fn new(last: u64) -> Self {
-        Self { last, waiting: VecDeque::new(), unanswered: VecDeque::new() }
+    pub(super) const fn new(first: u64) -> Self {
+        Self { first, last: first, waiting: VecDeque::new(), unanswered: VecDeque::new() }
     }
 
     /// Returns an unused number.
@@ -51,7 +53,19 @@ impl Requests {
 
     /// Returns `true` while the host has not said which name the member has.
     pub(super) fn is_naming(&self) -> bool {
-        self.unanswered.iter().any(|(_, request)| matches!(request.action, Action::Named(_)))
+        self.unanswered.iter().any(names)
+    }
+
+    /// Returns `true` if the host is still to give the member another name.
+    pub(super) fn will_name(&self) -> bool {
+        self.is_naming() || self.waiting.iter().any(names)
+    }
+
+    /// Returns how many requests the host has not answered. Rooms are in the hello of the next
+    /// connection.
+    pub(super) fn unanswered(&self) -> usize {
+        let all = self.waiting.iter().chain(&self.unanswered);
+        all.filter(|(_, request)| is_answered(request)).count()
     }
 
     /// Returns `true` if a request to join the room waits before this position.
@@ -69,7 +83,7 @@ impl Requests {
     pub(super) fn next(&mut self) -> Option<Request> {
         let (place, request) = self.waiting.pop_front()?;
         // The hello of the next connection names the rooms, so these are not answered.
-        if !matches!(request.action, Action::Joined | Action::LeftRoom) {
+        if is_answered(&request) {
             self.unanswered.push_back((place, request.clone()));
             if self.unanswered.len() > MAX_UNANSWERED_REQUESTS {
                 self.unanswered.pop_front();
@@ -82,11 +96,36 @@ impl Requests {
         self.unanswered.retain(|(_, request)| request.request != Some(number));
     }
 
-    /// Marks unanswered requests to be sent again.
+    /// Returns `true` if this is the number of a request from here.
+    pub(super) fn has_number(&self, number: Option<RequestId>) -> bool {
+        number.is_some_and(|number| (self.first + 1..=self.last).contains(&number.0))
+    }
+
+    /// A request that the host has refused for the time being is sent again. Returns `false` if it
+    /// is none of these.
+    pub(super) fn again(&mut self, number: Option<RequestId>) -> bool {
+        let is_it = |(_, request): &(Place, Request)| request.request == number;
+        let Some(at) = self.unanswered.iter().position(is_it) else { return false };
+        let Some((place, request)) = self.unanswered.remove(at) else { return false };
+        let at = self.waiting.partition_point(|(other, _)| *other <= place);
+        self.waiting.insert(at, (place, request));
+        true
+    }
+
+    /// What was not answered is sent again.
     pub(super) fn rewind(&mut self) {
         while let Some(request) = self.unanswered.pop_back() {
             self.waiting.push_front(request);
         }
         self.waiting.make_contiguous().sort_by_key(|(place, _)| *place);
     }
+}
+
+fn names((_, request): &(Place, Request)) -> bool {
+    matches!(request.action, Action::Named(_))
+}
+
+/// Returns `true` if the host answers this request when it has done it.
+const fn is_answered(request: &Request) -> bool {
+    !matches!(request.action, Action::Joined | Action::LeftRoom)
 }

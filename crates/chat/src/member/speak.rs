@@ -53,10 +53,7 @@ impl Member {
         }
         match typed {
             Ok(typed) => self.handle_typed(now, chance, typed),
-            Err(error) => {
-                self.rejected += 1;
-                self.notice(Notice::NotTaken(error));
-            }
+            Err(error) => self.reject(Notice::NotTaken(error)),
         }
     }
 
@@ -72,8 +69,7 @@ impl Member {
             | Typed::Leave(_) => self.requests.is_full(),
         };
         if is_full {
-            self.rejected += 1;
-            return self.notice(Notice::Full);
+            return self.reject(Notice::Full);
         }
         match typed {
             Typed::Nothing => {}
@@ -133,7 +129,7 @@ impl Member {
 
     fn join(&mut self, room: RoomName) {
         if self.rooms.len() >= MAX_JOINED_ROOMS && !self.rooms.contains(&room) {
-            return self.notice(Notice::NotTaken(TypedError::Room));
+            return self.reject(Notice::NotTaken(TypedError::Room));
         }
         self.oldest = None;
         self.current = room.clone();
@@ -149,10 +145,10 @@ impl Member {
     fn leave(&mut self, room: Option<RoomName>) {
         let room = room.unwrap_or_else(|| self.current.clone());
         let Some(at) = self.rooms.iter().position(|joined| *joined == room) else {
-            return self.notice(Notice::NotThere(room));
+            return self.reject(Notice::NotThere(room));
         };
         if self.rooms.len() == 1 {
-            return self.notice(Notice::OnlyRoom);
+            return self.reject(Notice::OnlyRoom);
         }
         self.rooms.remove(at);
         self.changes.push(Change::Rooms(self.rooms.clone()));

@@ -1,11 +1,12 @@
 //! Answers questions, and carries out the commands of owners.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use hikyaku::{filter::Network, signers::Fingerprint};
 
 use super::{
     Call, Chat, Effect, Peer, Query,
+    bans::written,
     members::{Member, quoted_name},
     refuse,
     talking::quote,
@@ -115,7 +116,15 @@ impl<P: Peer, L: Log> Chat<P, L> {
             return refuse(call, Refusal::NotAnOwner, effects);
         }
         match self.named(name).filter(|peer| self.host != Some(*peer)) {
-            Some(peer) => self.dismiss(call, peer, Departure::Kicked, effects),
+            Some(peer) => {
+                let address = || peer.network().map(|ip| written(ip).into());
+                if let Some(who) = peer.key().or_else(address) {
+                    self.bans.kick(call.now.time, who);
+                }
+                let who = self.members.shown(peer);
+                self.dismiss(call, peer, Departure::Kicked, effects);
+                tell(call, Kind::Kicked { who }, effects);
+            }
             None => refuse(call, nobody(name), effects),
         }
     }
@@ -155,7 +164,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
         match self.named(who) {
             Some(peer) if self.host == Some(peer) => None,
-            Some(peer) => peer.key().or_else(|| peer.network().map(|ip| network(ip).into())),
+            Some(peer) => peer.key().or_else(|| peer.network().map(|ip| written(ip).into())),
             None => self.members.owner(who),
         }
     }
@@ -195,10 +204,6 @@ impl<P: Peer, L: Log> Chat<P, L> {
 
 fn nobody(name: &str) -> Refusal {
     Refusal::Nobody { name: quote(name.trim(), MAX_QUOTE_LEN) }
-}
-
-fn network(ip: IpAddr) -> String {
-    ip.to_canonical().to_string()
 }
 
 /// Returns `true` if an event of the log is for a member.

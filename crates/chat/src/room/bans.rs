@@ -1,13 +1,20 @@
-//! Keys and networks that must not join.
+//! Keys and networks that must not join, for good or for a minute.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use hikyaku::{
     filter::{Action, Filter, Network},
     signers::Fingerprint,
 };
 
-use crate::limits::MAX_BANS;
+use crate::{
+    limits::{KICKED_FOR, MAX_BANS, MAX_KICKED},
+    time::Time,
+};
 
 /// Banned keys, by their fingerprints, and networks.
 #[derive(Debug, Default)]
@@ -15,6 +22,8 @@ pub(super) struct Bans {
     all: BTreeSet<Arc<str>>,
     /// The networks among them.
     networks: Filter,
+    /// Keys that were kicked, or addresses of members without a key, and when each may return.
+    kicked: VecDeque<(Time, Arc<str>)>,
 }
 
 impl Bans {
@@ -54,6 +63,24 @@ impl Bans {
             || address.is_some_and(|address| !self.networks.allows(address))
     }
 
+    /// Keeps a key or an address out for [`KICKED_FOR`].
+    pub(super) fn kick(&mut self, now: Time, who: Arc<str>) {
+        if self.kicked.len() >= MAX_KICKED {
+            self.kicked.pop_front();
+        }
+        self.kicked.push_back((now + KICKED_FOR, who));
+    }
+
+    /// Returns `true` if a member with this key, or without one at this address, may not return yet.
+    pub(super) fn keep_out(&self, now: Time, key: Option<&str>, address: Option<IpAddr>) -> bool {
+        if self.kicked.is_empty() {
+            return false;
+        }
+        let address = || address.map(written);
+        let Some(who) = key.map(str::to_owned).or_else(address) else { return false };
+        self.kicked.iter().any(|(until, kicked)| *until > now && **kicked == *who)
+    }
+
     /// Returns the bans in their order, as many as have about `limit` bytes.
     pub(super) fn list(&self, limit: usize) -> Vec<Arc<str>> {
         let mut len = 0;
@@ -63,6 +90,11 @@ impl Bans {
         };
         self.all.iter().take_while(fits).cloned().collect()
     }
+}
+
+/// Returns the form in which an address is banned.
+pub(super) fn written(address: IpAddr) -> String {
+    address.to_canonical().to_string()
 }
 
 #[cfg(test)]
@@ -90,5 +122,20 @@ mod tests {
             assert!(bans.add(&IpAddr::from((n as u32).to_be_bytes()).to_string()), "{n}");
         }
         assert!(!bans.add("192.0.2.1"));
+    }
+
+    #[test]
+    fn a_kick_lasts_for_a_minute_and_the_newest_count() {
+        let (mut bans, start) = (Bans::default(), Time::ZERO);
+        let home = Some(IpAddr::from([10, 0, 0, 1]));
+        bans.kick(start, "10.0.0.1".into());
+        assert!(bans.keep_out(start, None, home));
+        assert!(!bans.keep_out(start, Some("a key"), home), "a key is another member");
+        assert!(!bans.keep_out(start + KICKED_FOR, None, home));
+        for n in 0..MAX_KICKED {
+            bans.kick(start, format!("key {n}").into());
+        }
+        assert!(!bans.keep_out(start, None, home));
+        assert!(bans.keep_out(start, Some("key 0"), home));
     }
 }

@@ -86,6 +86,10 @@ impl<P: Peer, L: Log> Chat<P, L> {
             self.stats.dropped_banned += 1;
             return self.turn_away(call, Refusal::Banned, effects);
         }
+        if self.bans.keep_out(now, key.as_deref(), network) {
+            self.stats.dropped_banned += 1;
+            return self.turn_away(call, Refusal::Kicked, effects);
+        }
         let (site, most_there) = (network.and_then(site), self.most_at_a_site(from));
         if self.members.count_at(site) >= most_there {
             self.stats.dropped_same_ip += 1;

@@ -329,6 +329,13 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.bans.forbid(key, address)
     }
 
+    /// Returns `true` if a member with this key, or without one at this address, was kicked within
+    /// the last minute.
+    #[must_use]
+    pub fn was_kicked(&self, now: Time, key: Option<&str>, address: Option<IpAddr>) -> bool {
+        self.bans.keep_out(now, key, address)
+    }
+
     /// Carries out a member's request.
     fn act(&mut self, call: &Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
         // A member that leaves keeps its debt.

@@ -26,6 +26,9 @@ use crate::{
 const NOT_INVITED: &str =
     "this chat is for guests with an invite, and yours is missing, not valid, or used by another";
 
+/// The message for a member whom an owner has removed.
+const KICKED: &str = "an owner removed you from this chat for a minute";
+
 /// The position from which a device reads the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
@@ -97,6 +100,9 @@ impl<S: FnMut(Shown)> Server<S> {
         let (member, device) = (way.member(), hello.device);
         if self.room.is_banned(member.key().as_deref(), Some(way.address())) {
             return way.abort(code::BANNED, "you are banned from this chat");
+        }
+        if self.room.was_kicked(now.time, member.key().as_deref(), Some(way.address())) {
+            return way.abort(code::KICKED, KICKED);
         }
         // A web server has already checked this.
         if let (Some(admission), Some(key)) = (&mut self.admission, way.proved())
@@ -177,7 +183,7 @@ impl<S: FnMut(Shown)> Server<S> {
         let Some(native) = &mut self.delivery.native else { return };
         let (code, reason) = match why {
             Departure::Banned => (code::BANNED, "you are banned from this chat"),
-            _ => (code::KICKED, "an owner removed you from this chat"),
+            _ => (code::KICKED, KICKED),
         };
         for way in native.forget(member) {
             way.abort(code, reason);

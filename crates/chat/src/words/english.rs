@@ -62,6 +62,9 @@ pub(super) fn event(kind: &Kind, name: Option<&str>) -> Option<String> {
         Kind::Missed => "some lines are missing here: the host no longer has them".to_owned(),
         Kind::Presence { members, joined, left } => presence(*members, joined, left),
         Kind::Rooms { rooms } => format!("rooms: {}", list(rooms)),
+        Kind::Kicked { who } => {
+            format!("{who} may come back in a minute; /ban keeps somebody out for good")
+        }
         Kind::Unbanned { who } => format!("{who} is no longer banned"),
         Kind::Bans { bans } if bans.is_empty() => "nobody is banned".to_owned(),
         Kind::Bans { bans } => format!("banned: {}", bans.join(", ")),
@@ -212,6 +215,7 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::TooManyRooms => "there are too many rooms; /leave one".to_owned(),
         Refusal::NoHistory => "this chat keeps no history".to_owned(),
         Refusal::NotAnOwner => "only owners of this chat may do that".to_owned(),
+        Refusal::Kicked => "an owner removed you from this chat for a minute".to_owned(),
         Refusal::Banned => "you are banned from this chat".to_owned(),
         Refusal::BadInvite => {
             "the invite is not valid, or has been used; ask for another".to_owned()

@@ -66,6 +66,9 @@ pub(super) fn event(kind: &Kind, name: Option<&str>) -> Option<String> {
         }
         Kind::Presence { members, joined, left } => presence(*members, joined, left),
         Kind::Rooms { rooms } => format!("ルーム: {}", list(rooms)),
+        Kind::Kicked { who } => {
+            format!("{who} は 1 分間参加できません。参加を禁止し続けるには /ban を使います")
+        }
         Kind::Unbanned { who } => format!("{who} の参加禁止を解除しました"),
         Kind::Bans { bans } if bans.is_empty() => "参加を禁止された人はいません".to_owned(),
         Kind::Bans { bans } => format!("参加禁止: {}", bans.join(", ")),
@@ -235,6 +238,7 @@ fn refused(refusal: &Refusal) -> String {
         }
         Refusal::NoHistory => "このチャットは履歴を保存していません".to_owned(),
         Refusal::NotAnOwner => "この操作ができるのは、チャットのオーナーだけです".to_owned(),
+        Refusal::Kicked => "オーナーにより、1 分間このチャットに参加できません".to_owned(),
         Refusal::Banned => "このチャットへの参加を禁止されています".to_owned(),
         Refusal::BadInvite => {
             "この招待は無効か、すでに使われています。新しい招待を依頼してください".to_owned()

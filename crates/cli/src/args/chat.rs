@@ -35,7 +35,8 @@ Examples:
 
 Type a line and press Enter. /nick NAME, /msg NAME TEXT, /who, /help; q or Ctrl-D leaves.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security."
+Exit codes: 0 everything typed was done, 1 something was not, or nobody is there, 2 usage or
+configuration, 3 refused for security (another key, banned, no valid invite)."
 )]
 pub(crate) struct ChatArgs {
     #[command(subcommand)]
@@ -248,8 +249,8 @@ pub(crate) struct NativeJoinArgs {
     /// Print what happens as JSON, one object per line
     #[arg(long)]
     pub(crate) json: bool,
-    /// When the input ends, wait up to this long for the host to store what was typed
-    /// [default: 10s]
+    /// Look this long for a host that is not there yet; and when the input ends, wait up to this
+    /// long for the host to store what was typed [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(crate) wait: Option<Duration>,
     /// Store nothing on this machine: what has not been sent at the end is lost
@@ -269,7 +270,10 @@ Examples:
   hikyaku chat join --trust SHA256:… chat.example:5000
   hikyaku chat join --plain --fernet team.key chat.example:5000
   hikyaku chat join --dtls --ca room.crt chat.example
-  tail -f log | hikyaku chat join :5000 --name log")]
+  tail -f log | hikyaku chat join :5000 --name log
+
+Exit codes: 0 everything typed was done, 1 something was not, or nobody is there, 2 usage or
+configuration, 3 refused for security (another key, banned, no valid invite).")]
 pub(crate) struct JoinArgs {
     #[arg(value_name = "ADDR|NAME|INVITE", value_parser = destination, help = room_help())]
     pub(crate) destination: Option<Destination>,

@@ -78,6 +78,7 @@ pub(crate) enum Rooms<'a> {
     WhichOneOrNone,
     NoneOfThem(&'a str),
     SeveralOfThem(&'a str),
+    NotFoundYet(&'a str, &'a str),
     NotFound(&'a str),
     NotFoundNorAddress(&'a str, Shown<'a>),
 }
@@ -93,14 +94,17 @@ pub(crate) enum Member<'a> {
 
     // What happens to typed lines.
     NotAnsweringYet(Shown<'a>),
+    NotThereYet(Shown<'a>, &'a str),
     Interrupted,
     LateLines(usize),
     RejectedLines(usize),
+    Unanswered(usize),
     NotPrinted(u64),
     UnsentKept(usize),
     Unsent(usize),
     NotConfirmed(Shown<'a>),
     ChatGone(Shown<'a>),
+    NotJoined(Shown<'a>),
 }
 
 /// Texts about a peer without a connection.

@@ -74,12 +74,14 @@ fn sentences_about_members_quote_the_same_in_each_language() {
         Member::NotAnsweringYet(who),
         Member::NotConfirmed(who),
         Member::ChatGone(who),
+        Member::NotJoined(who),
     ] {
         check(|l| says.text_in(l), &[who]);
     }
     for says in [
         Member::LateLines(2),
         Member::RejectedLines(2),
+        Member::Unanswered(2),
         Member::NotPrinted(2),
         Member::UnsentKept(2),
         Member::Unsent(2),
@@ -87,6 +89,8 @@ fn sentences_about_members_quote_the_same_in_each_language() {
         check(|l| says.text_in(l), &["2"]);
     }
     check(|l| Member::Interrupted.text_in(l), &[]);
+    check(|l| Member::NotThereYet(who, "30 s").text_in(l), &[who, "30 s"]);
+    check(|l| Rooms::NotFoundYet("hana", "30 s").text_in(l), &["hana", "30 s"]);
 }
 
 #[test]

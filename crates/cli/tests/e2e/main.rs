@@ -10,6 +10,7 @@ mod armour;
 mod chat;
 mod chat_dtls;
 mod chat_member;
+mod chat_outcomes;
 mod discovery;
 mod doors;
 mod dtls;

@@ -2,6 +2,9 @@
 
 use std::{fs::File, net::SocketAddr, path::Path};
 
+use hikyaku::address::Address;
+use hikyaku_services::invite::Invite;
+
 use crate::support::{
     Listener,
     chat::{Plain, is_stamped, leaves_well, room},
@@ -188,6 +191,24 @@ fn lines_typed_while_a_killed_host_is_away_are_sent_once_when_it_is_back() {
     // Nothing is unconfirmed: the restarted room has all of it.
     leaves_well(ana);
     leaves_well(ben);
+}
+
+#[test]
+fn an_invited_client_looks_for_its_host_at_every_address_of_the_invite() {
+    let (home, anas) = (Home::new(), Home::new());
+    let room = native_room(&home, "127.0.0.1:0", &[]);
+    let moved = SocketAddr::from(([127, 0, 0, 2], room.address.port()));
+    let key = fingerprint(&room).parse().expect("a fingerprint");
+    let addresses = [room.address, moved].map(Address::from);
+    let invite = Invite::new(&addresses, key).expect("both can be written").to_line();
+    let mut ana = Process::start(anas.command(&["chat", "join", "--name", "ana", invite.as_str()]));
+    ana.out.line(|line| line.contains("you are ana;"));
+    drop(room);
+    let back = native_room(&home, &moved.to_string(), &[]);
+    ana.out.line(|line| line.contains("* the host is back"));
+    ana.type_line("found you");
+    back.process.out.line(|line| is_stamped(line, "ana: found you"));
+    leaves_well(ana);
 }
 
 #[test]

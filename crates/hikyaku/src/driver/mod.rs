@@ -420,14 +420,6 @@ impl Driver {
         let poll = self.socket.poll_send_train(cx, &self.out[..train.len], &way);
         let blind = |e: &io::Error| e.kind() == io::ErrorKind::WouldBlock;
         self.blind = matches!(&poll, Poll::Ready(Err(e)) if blind(e));
-        let poll = match poll {
-            // The error may be about an earlier datagram to another destination. In that case this
-            // one was not sent, and the next attempt does not return the error again.
-            Poll::Ready(Err(e)) if self.reports.is_some() && ends_dial(&e) => {
-                self.socket.poll_send_train(cx, &self.out[..train.len], &way)
-            }
-            poll => poll,
-        };
         let Poll::Ready(sent) = poll else { return Poll::Pending };
         if self.blind {
             return Poll::Pending;
@@ -440,8 +432,7 @@ impl Driver {
                 self.stats.send_calls += 1;
             }
             Err(error) => {
-                // An MTU probe too long for the interface, or an error caused by an earlier
-                // datagram.
+                // Such as an MTU probe too long for the interface.
                 trace!(%error, to = %train.to, "not sent");
                 self.stats.send_errors += datagrams;
                 if self.reports.is_some() && ends_dial(&error) {

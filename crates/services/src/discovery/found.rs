@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use hikyaku_text::folded;
+
 use super::announcement::Announcement;
 use crate::limits::{MAX_FOUND, MAX_FOUND_ADDRESSES, MAX_FOUND_AT_ONE};
 
@@ -90,11 +92,10 @@ impl Host {
     }
 
     /// Returns `true` if `name` is the name of the host, or the part of it before or after an `@`.
-    /// Case does not matter.
+    /// Case and width do not matter.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
-        let own = self.announcement.name().to_lowercase();
-        let name = name.to_lowercase();
+        let (own, name) = (folded(self.announcement.name()), folded(name));
         let is_half = |(user, machine): (&str, &str)| user == name || machine == name;
         own == name || own.split_once('@').is_some_and(is_half)
     }

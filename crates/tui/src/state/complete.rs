@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hikyaku_chat::room_name::RoomName;
+use hikyaku_text::folded;
 
 /// The commands, as `/help` lists them.
 const COMMANDS: [&str; 17] = [
@@ -30,18 +31,18 @@ pub(super) fn complete<'a>(
         return (start, fits.map(|command| format!("{command} ")).collect());
     }
     if word.starts_with('#') || matches!(command, "/join" | "/leave") {
-        let wanted = word.trim_start_matches('#').to_lowercase();
+        let wanted = folded(word.trim_start_matches('#'));
         let fits = rooms.filter(|room| room.as_str().starts_with(&wanted));
         return (start, fits.map(|room| format!("{room} ")).collect());
     }
     let (at, wanted) = match word.strip_prefix('@') {
-        Some(rest) => ("@", rest.to_lowercase()),
-        None => ("", word.to_lowercase()),
+        Some(rest) => ("@", folded(rest)),
+        None => ("", folded(word)),
     };
     if wanted.is_empty() && at.is_empty() && command.is_empty() {
         return (start, Vec::new());
     }
-    let fits = names.filter(|name| ***name != *me && name.to_lowercase().starts_with(&wanted));
+    let fits = names.filter(|name| ***name != *me && folded(name).starts_with(&wanted));
     let form = |name: &Arc<str>| match () {
         () if OF_NAMES.contains(&command) && name.contains(' ') => format!("\"{name}\" "),
         () if OF_NAMES.contains(&command) || !at.is_empty() || start > 0 => format!("{at}{name} "),
@@ -68,6 +69,7 @@ mod tests {
         assert_eq!(completed("hello b"), ["ben b. "], "and not one's own name");
         assert_eq!(completed("hello @AN"), ["@Ana "]);
         assert_eq!(completed("/msg be"), ["\"ben b.\" "]);
+        assert_eq!(completed("ＡＮ"), ["Ana: "]);
         assert_eq!(completed("花"), ["花子: "]);
         assert_eq!(completed("/join g"), ["#garden "]);
         assert_eq!(completed("see #a"), ["#attic "]);

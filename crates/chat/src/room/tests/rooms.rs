@@ -190,8 +190,15 @@ fn only_owners_may_remove_members() {
     assert_eq!(told[0].to, Audience::One(Keyed(1)), "a member without a cursor is told so");
     assert!(matches!(told[1].event.kind, Kind::Left(Departure::Kicked)));
     assert_eq!(chat.take_dismissed(), [(Keyed(1), Departure::Kicked)]);
-    does(&mut chat, 1, said("back"));
-    assert!(chat.is_member(Keyed(1)), "a kick is not a ban");
+    assert_eq!(told[2].event.kind, Kind::Kicked { who: "ana".into() });
+    let says = |chat: &mut Chat<Keyed, MemoryLog>, millis| {
+        let mut effects = Vec::new();
+        chat.handle(at(millis), Keyed(1), said("back"), &mut effects);
+        (chat.is_member(Keyed(1)), effects)
+    };
+    let (is_back, told) = says(&mut chat, 59_999);
+    assert!(!is_back && refusal(told) == Refusal::Kicked);
+    assert!(says(&mut chat, 60_001).0, "a kick is not a ban");
 }
 
 #[test]

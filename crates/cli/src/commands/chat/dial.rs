@@ -1,10 +1,10 @@
 //! Connects to a room: at an address, found on the local network, or by an invite.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use hikyaku::{
     ConnectError, Connection, Endpoint, Trust, TrustError, Trusted,
-    address::Address,
+    address::{Address, AddressError},
     identity::SharedKey,
     known_hosts::{KnownHosts, host_name},
     signers::Fingerprint,
@@ -14,16 +14,17 @@ use hikyaku_services::{
     discovery::Host,
     invite::{Invite, Secret},
 };
+use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::find::known_as;
 use crate::{
     args::{NetworkArgs, TalkArgs},
     exit::Failure,
-    limits::{HANDSHAKE, KNOWN_ANSWERS_WITHIN},
+    limits::{DIAL_AGAIN, HANDSHAKE, KNOWN_ANSWERS_WITHIN},
     mismatch::Place,
     native::{self, Route},
-    output::note,
+    output::{human_time, note},
     words::{Member, Peer},
 };
 
@@ -41,10 +42,29 @@ pub(super) struct Dialled {
     pub(super) connection: Option<Connection>,
     /// The host's key.
     pub(super) host: Fingerprint,
-    pub(super) address: Address,
-    /// Further addresses of the host: all that the network or an invite named.
-    pub(super) others: Vec<SocketAddr>,
+    /// Addresses of the host: all that were typed, or that the network or an invite named.
+    pub(super) to: Vec<Address>,
     pub(super) trust: Trust,
+}
+
+/// How a room is connected to.
+pub(super) struct Dialling<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    /// The keys of `--trust`.
+    pub(super) pinned: &'a [Fingerprint],
+    pub(super) network: &'a NetworkArgs,
+    /// Our public key, for a message.
+    pub(super) ours: &'a str,
+    pub(super) talk: &'a TalkArgs,
+    /// How long to wait for a host that is not there yet and whose key nobody knows: `--wait`.
+    pub(super) wait: Option<Duration>,
+}
+
+/// A host that was asked.
+enum Reached {
+    Connected(Connection),
+    /// It does not answer yet. Its key is known, so what is typed may wait for it.
+    Absent(Fingerprint),
 }
 
 impl Target {
@@ -70,100 +90,159 @@ impl Target {
         }
     }
 
-    /// Connects. `pinned` are the keys of `--trust`.
-    pub(super) async fn dial(
-        &self,
-        endpoint: &Endpoint,
-        pinned: &[Fingerprint],
-        network: &NetworkArgs,
-        (ours, talk): (&str, &TalkArgs),
-    ) -> Result<Dialled, Failure> {
-        let who = (ours, Place::Room);
+    /// Connects, or returns how to as soon as a host that is known answers.
+    pub(super) async fn dial(&self, with: &Dialling<'_>) -> Result<Dialled, Failure> {
         match self {
-            Self::Address(address) => {
-                let trust = native::trust(pinned)?;
-                at_address(endpoint, address, network, trust, (ours, talk)).await
-            }
-            Self::Found(host) => {
-                let trust = announced(host, pinned)?;
-                let connection = first(endpoint, &known_as(host), &host.addresses, &trust)
-                    .await
-                    .map_err(|e| e.explained(who, |_| None))?;
-                report_first_contact(host, &connection, talk);
-                Ok(Dialled::of(connection, &host.addresses))
-            }
-            Self::Invite(invite) => {
-                let addresses = resolved(invite, network).await?;
-                let key = invite.fingerprint();
-                let trust = Trust::pinned(key);
-                let name = invite.addresses().first().map(|at| host_name(&at.host(), at.port()));
-                let name = name.unwrap_or_default();
-                let connection = first(endpoint, &name, &addresses, &trust)
-                    .await
-                    .map_err(|e| e.explained(who, |error| not_invited(error, key)))?;
-                Ok(Dialled::of(connection, &addresses))
-            }
+            Self::Address(address) => with.address(address).await,
+            Self::Found(host) => with.found(host).await,
+            Self::Invite(invite) => with.invite(invite).await,
         }
     }
 }
 
 impl Dialled {
-    /// A connection whose key was checked: the next one has the same.
-    fn of(connection: Connection, addresses: &[SocketAddr]) -> Self {
-        let remote = connection.remote_addr();
-        let (address, host) = (Address::from(remote), connection.peer().fingerprint());
-        let others = addresses.iter().copied().filter(|at| *at != remote).collect();
-        Self { connection: Some(connection), host, address, others, trust: Trust::pinned(host) }
+    fn new(reached: Reached, to: Vec<Address>, trust: impl FnOnce(Fingerprint) -> Trust) -> Self {
+        let (connection, host) = match reached {
+            Reached::Absent(host) => (None, host),
+            Reached::Connected(connection) => {
+                let host = connection.peer().fingerprint();
+                (Some(connection), host)
+            }
+        };
+        Self { connection, host, to, trust: trust(host) }
+    }
+
+    /// The key that was checked, or is known, is the one that the next connection needs to have,
+    /// whichever of the addresses that is at.
+    fn by_key(reached: Reached, all: Vec<Address>) -> Self {
+        let mut dialled = Self::new(reached, all, Trust::pinned);
+        if let Some(connection) = &dialled.connection {
+            let good = Address::from(connection.remote_addr());
+            dialled.to.retain(|address| *address != good);
+            dialled.to.insert(0, good);
+        }
+        dialled
     }
 
     /// Returns what makes the next connection.
     pub(super) fn dialler(&self, endpoint: Endpoint) -> Dialler {
-        let trust = self.trust.clone();
-        match (&*self.others, &self.connection) {
-            ([], _) | (_, None) => Dialler::new(endpoint, self.address.clone(), trust),
-            (others, Some(connection)) => {
-                let all = [&[connection.remote_addr()], others].concat();
-                Dialler::to_addresses(endpoint, &all, trust)
-            }
-        }
+        Dialler::new(endpoint, self.to.clone(), self.trust.clone())
+    }
+
+    /// Returns the address that messages name.
+    pub(super) fn address(&self) -> Address {
+        self.to.first().cloned().unwrap_or_else(|| Address::unnamed(0))
     }
 }
 
-/// Connects to a typed address. A host whose key is known need not answer yet: what is typed waits.
-async fn at_address(
-    endpoint: &Endpoint,
-    address: &Address,
-    network: &NetworkArgs,
-    trust: Trust,
-    (ours, talk): (&str, &TalkArgs),
-) -> Result<Dialled, Failure> {
-    let route = native::route(address, network).await?;
-    let known = match &trust {
-        Trust::Pinned(keys) => (keys.len() == 1).then(|| keys[0]),
-        Trust::KnownHosts(known) => known.only_key(&route.name),
-        _ => None,
-    };
-    let patience = if known.is_some() { KNOWN_ANSWERS_WITHIN } else { HANDSHAKE };
-    let (connection, host) = match native::dial(endpoint, &route, trust.clone(), patience).await {
-        Ok(connection) => {
-            native::report_first_contact(address, &connection, talk);
-            let host = connection.peer().fingerprint();
-            (Some(connection), host)
+impl Dialling<'_> {
+    /// Connects to a typed address.
+    async fn address(&self, address: &Address) -> Result<Dialled, Failure> {
+        let trust = native::trust(self.pinned)?;
+        let name = host_name(&address.host(), address.port());
+        let key = match &trust {
+            Trust::Pinned(keys) => (keys.len() == 1).then(|| keys[0]),
+            Trust::KnownHosts(known) => known.only_key(&name),
+            _ => None,
+        };
+        let reached = match (native::route(address, self.network).await, key) {
+            (Ok(route), _) => self.reach(address, &route, &trust, key).await,
+            (Err(Failure::Failed(_)), Some(key)) => Ok(self.absent(address, key)),
+            (Err(failure), _) => return Err(failure),
+        };
+        let reached = reached.map_err(|error| self.explained(address, error))?;
+        if let Reached::Connected(connection) = &reached {
+            native::report_first_contact(address, connection, self.talk);
         }
-        Err(error) => match known.filter(|_| may_come(error.as_ref())) {
-            Some(host) => {
-                if !talk.quiet {
-                    note(&Member::NotAnsweringYet(address).text());
-                }
-                (None, host)
+        Ok(Dialled::new(reached, vec![address.clone()], |_| trust))
+    }
+
+    /// Connects to a host that the network has announced.
+    async fn found(&self, host: &Host) -> Result<Dialled, Failure> {
+        let name = known_as(host);
+        let trust = announced(host, self.pinned)?;
+        let key = match &trust {
+            Trust::Announced { key, known } => known.only_key(&name).filter(|known| known == key),
+            _ => None,
+        };
+        let all: Vec<Address> = host.addresses.iter().copied().map(Address::from).collect();
+        let address = all.first().cloned().unwrap_or_else(|| Address::unnamed(0));
+        let route = Route { name, addresses: host.addresses.clone() };
+        let reached = self.reach(&address, &route, &trust, key).await;
+        let reached = reached.map_err(|error| self.explained(&address, error))?;
+        if let Reached::Connected(connection) = &reached {
+            report_first_contact(host, connection, self.talk);
+        }
+        Ok(Dialled::by_key(reached, all))
+    }
+
+    /// Connects by an invite, which names the host's key.
+    async fn invite(&self, invite: &Invite) -> Result<Dialled, Failure> {
+        let all: Vec<Address> = invite.addresses().to_vec();
+        let address = all.first().cloned().unwrap_or_else(|| Address::unnamed(0));
+        let (key, name) = (invite.fingerprint(), host_name(&address.host(), address.port()));
+        let reached = match resolved(invite, self.network).await {
+            Ok(addresses) => {
+                let route = Route { name, addresses };
+                self.reach(&address, &route, &Trust::pinned(key), Some(key)).await
             }
-            None => {
-                let (who, address) = ((ours, Place::Room), address.clone());
-                return Err(NotReached { address, error }.explained(who, |_| None));
+            Err(AddressError::Resolve { .. }) => Ok(self.absent(&address, key)),
+            Err(error) => return Err(error.into()),
+        };
+        let reached = reached.map_err(|error| match error.as_ref() {
+            Some(ConnectError::Untrusted(TrustError::NotPinned { offered })) => {
+                Failure::refused(Peer::KeyNotInvited { offered, invited: &key }.text())
             }
-        },
-    };
-    Ok(Dialled { connection, host, address: address.clone(), others: Vec::new(), trust })
+            _ => self.explained(&address, error),
+        })?;
+        Ok(Dialled::by_key(reached, all))
+    }
+
+    /// Connects to the first of these addresses whose host has the right key. A host whose `key` is
+    /// known need not answer yet; another one is asked again for as long as `--wait` says.
+    async fn reach(
+        &self,
+        address: &Address,
+        route: &Route,
+        trust: &Trust,
+        key: Option<Fingerprint>,
+    ) -> Result<Reached, Option<ConnectError>> {
+        let patience = if key.is_some() { KNOWN_ANSWERS_WITHIN } else { HANDSHAKE };
+        let started = Instant::now();
+        let mut says = self.wait.filter(|_| !self.talk.quiet);
+        loop {
+            let error = match first(self.endpoint, route, trust, patience).await {
+                Ok(connection) => return Ok(Reached::Connected(connection)),
+                Err(error) => error,
+            };
+            let is_over = self.wait.is_none_or(|wait| started.elapsed() >= wait);
+            match key {
+                _ if !may_come(error.as_ref()) => return Err(error),
+                Some(key) => return Ok(self.absent(address, key)),
+                None if is_over => return Err(error),
+                None => {}
+            }
+            if let Some(wait) = says.take() {
+                note(&Member::NotThereYet(address, &human_time(wait)).text());
+            }
+            sleep(DIAL_AGAIN).await;
+        }
+    }
+
+    fn absent(&self, address: &Address, key: Fingerprint) -> Reached {
+        if !self.talk.quiet {
+            note(&Member::NotAnsweringYet(address).text());
+        }
+        Reached::Absent(key)
+    }
+
+    /// Explains why no address was the right one.
+    fn explained(&self, address: &Address, error: Option<ConnectError>) -> Failure {
+        match error {
+            Some(error) => native::refusal(address, (self.ours, Place::Room), &error),
+            None => native::no_answer(address, Place::Room),
+        }
+    }
 }
 
 /// Returns `true` if a host that is known may answer a later attempt.
@@ -184,7 +263,7 @@ fn announced(host: &Host, pinned: &[Fingerprint]) -> Result<Trust, Failure> {
 
 /// Looks up the addresses of an invite. One that cannot be found is left out, unless it is the
 /// only one.
-async fn resolved(invite: &Invite, network: &NetworkArgs) -> Result<Vec<SocketAddr>, Failure> {
+async fn resolved(invite: &Invite, network: &NetworkArgs) -> Result<Vec<SocketAddr>, AddressError> {
     let mut all = Vec::new();
     let mut failed = None;
     for address in invite.addresses() {
@@ -194,71 +273,38 @@ async fn resolved(invite: &Invite, network: &NetworkArgs) -> Result<Vec<SocketAd
         }
     }
     match failed {
-        Some(error) if all.is_empty() => Err(error.into()),
+        Some(error) if all.is_empty() => Err(error),
         _ => Ok(all),
     }
-}
-
-/// Why no address was the right one.
-struct NotReached {
-    address: Address,
-    error: Option<ConnectError>,
-}
-
-impl NotReached {
-    fn explained(
-        &self,
-        who: (&str, Place),
-        special: impl Fn(&ConnectError) -> Option<Failure>,
-    ) -> Failure {
-        match &self.error {
-            Some(error) => {
-                special(error).unwrap_or_else(|| native::refusal(&self.address, who, error))
-            }
-            None => native::no_answer(&self.address, Place::Room),
-        }
-    }
-}
-
-fn not_invited(error: &ConnectError, key: Fingerprint) -> Option<Failure> {
-    let ConnectError::Untrusted(TrustError::NotPinned { offered }) = error else { return None };
-    Some(Failure::refused(Peer::KeyNotInvited { offered, invited: &key }.text()))
 }
 
 /// Connects to the first address whose host has the right key. One that answers with another key,
 /// as a container's bridge or a forger may, does not keep the others from being tried.
 async fn first(
     endpoint: &Endpoint,
-    name: &str,
-    addresses: &[SocketAddr],
+    route: &Route,
     trust: &Trust,
-) -> Result<Connection, NotReached> {
-    let mut route = Route { name: name.to_owned(), addresses: addresses.to_vec() };
-    let address = |route: &Route| {
-        route.addresses.first().copied().map_or_else(|| Address::unnamed(0), Address::from)
-    };
-    let error = match native::dial(endpoint, &route, trust.clone(), HANDSHAKE).await {
+    patience: Duration,
+) -> Result<Connection, Option<ConnectError>> {
+    let error = match native::dial(endpoint, route, trust.clone(), patience).await {
         Ok(connection) => return Ok(connection),
         Err(error) => error,
     };
-    let is_other = |error: &Option<ConnectError>| {
-        matches!(
-            error,
-            Some(ConnectError::Untrusted(
-                TrustError::NotPinned { .. } | TrustError::NotAnnounced { .. }
-            ))
-        )
-    };
-    if is_other(&error) && addresses.len() > 1 {
-        for at in addresses {
-            route.addresses = vec![*at];
-            if let Ok(connection) = native::dial(endpoint, &route, trust.clone(), HANDSHAKE).await {
+    let is_other = matches!(
+        error,
+        Some(ConnectError::Untrusted(
+            TrustError::NotPinned { .. } | TrustError::NotAnnounced { .. }
+        ))
+    );
+    if is_other && route.addresses.len() > 1 {
+        for at in &route.addresses {
+            let one = Route { name: route.name.clone(), addresses: vec![*at] };
+            if let Ok(connection) = native::dial(endpoint, &one, trust.clone(), patience).await {
                 return Ok(connection);
             }
         }
     }
-    route.addresses = addresses.to_vec();
-    Err(NotReached { address: address(&route), error })
+    Err(error)
 }
 
 fn report_first_contact(host: &Host, connection: &Connection, talk: &TalkArgs) {

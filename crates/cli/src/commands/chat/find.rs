@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
+    time::Duration,
 };
 
 use hikyaku::{
@@ -15,7 +16,9 @@ use hikyaku_services::{
     invite::Invite,
     limits::SEARCH_TIME,
 };
+use hikyaku_text::folded;
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 use super::dial::Target;
 use crate::{
@@ -23,9 +26,9 @@ use crate::{
     destination::Destination,
     exit::Failure,
     habits,
-    limits::SECOND_LOOK,
+    limits::{DIAL_AGAIN, SECOND_LOOK},
     line::Line,
-    output::{counted, note, note_line, print_json, print_line, warn},
+    output::{counted, human_time, note, note_line, print_json, print_line, warn},
     terminal::{self, Ending},
     words::{Member, Rooms},
 };
@@ -41,6 +44,8 @@ pub(super) struct Wanted<'a> {
     pub(super) talk: &'a TalkArgs,
     /// We have a shared key: rooms without one refuse us, and the other way around.
     pub(super) has_key: bool,
+    /// How long to look for a host with a certain name: `--wait`.
+    pub(super) wait: Option<Duration>,
 }
 
 impl Wanted<'_> {
@@ -86,16 +91,31 @@ impl Wanted<'_> {
         if let Some(address) = remembered.or(address.filter(|_| self.discovery.no_discovery)) {
             return self.address(address);
         }
-        let found = self.search(new_search().for_name(name), ending).await?;
-        match (found.is_empty(), address) {
-            (false, _) => self.choose(found, ending, false).await.and_then(|chosen| {
-                chosen.ok_or_else(|| Failure::failed(Member::Interrupted.text()))
-            }),
-            (true, Some(address)) => match address.resolve(self.network.family()).await {
-                Ok(_) => self.address(address),
-                Err(error) => Err(Failure::failed(Rooms::NotFoundNorAddress(name, &error).text())),
-            },
-            (true, None) => Err(Failure::failed(Rooms::NotFound(name).text())),
+        let started = Instant::now();
+        let mut says = self.wait.filter(|_| !self.talk.quiet);
+        loop {
+            let found = self.search(new_search().for_name(name), ending).await?;
+            if !found.is_empty() {
+                let chosen = self.choose(found, ending, false).await?;
+                return chosen.ok_or_else(|| Failure::failed(Member::Interrupted.text()));
+            }
+            let failure = match address {
+                Some(address) => match address.resolve(self.network.family()).await {
+                    Ok(_) => return self.address(address),
+                    Err(error) => Rooms::NotFoundNorAddress(name, &error).text(),
+                },
+                None => Rooms::NotFound(name).text(),
+            };
+            if self.wait.is_none_or(|wait| started.elapsed() >= wait) {
+                return Err(Failure::failed(failure));
+            }
+            if let Some(wait) = says.take() {
+                note(&Rooms::NotFoundYet(name, &human_time(wait)).text());
+            }
+            tokio::select! {
+                () = sleep(DIAL_AGAIN) => {}
+                () = ending.wanted() => return Err(Failure::failed(Member::Interrupted.text())),
+            }
         }
     }
 
@@ -209,9 +229,8 @@ fn chosen(answer: &str, found: &[Host]) -> Result<usize, String> {
     {
         return Ok(number - 1);
     }
-    let names: Vec<String> =
-        found.iter().map(|host| host.announcement.name().to_lowercase()).collect();
-    let wanted = answer.to_lowercase();
+    let names: Vec<String> = found.iter().map(|host| folded(host.announcement.name())).collect();
+    let wanted = folded(answer);
     let named = |fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
         names.iter().enumerate().filter(|(_, name)| fits(name)).map(|(index, _)| index).collect()
     };
@@ -342,7 +361,7 @@ mod tests {
     fn a_host_is_chosen_by_its_number_or_its_name() {
         let found = [host("hana@tea"), host("Hanako"), host("7"), host("ben"), host("ben")];
         for (answer, index) in
-            [("1", 0), (" 2\n", 1), ("hanako", 1), ("hana@", 0), ("HANA@TEA", 0), ("7", 2)]
+            [("1", 0), (" 2\n", 1), ("hanako", 1), ("hana@", 0), ("ＨＡＮＡ@TEA", 0), ("7", 2)]
         {
             assert_eq!(chosen(answer, &found), Ok(index), "{answer}");
         }

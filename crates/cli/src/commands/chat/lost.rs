@@ -6,7 +6,7 @@ use hikyaku::address::Address;
 use hikyaku_chat::{
     client::{ClientError, Stayed},
     limits::NATIVE_IDLE,
-    server,
+    server::code,
 };
 use hikyaku_text::sanitize;
 use tokio::time::timeout;
@@ -16,17 +16,38 @@ use crate::{
     limits::COUNT_LINES_WAIT,
     mismatch::Place,
     native,
+    output::warn,
     terminal::{self, LineLimit},
     words::Member,
 };
 
+/// Returns an error unless the member was in the chat and everything typed was done: messages
+/// stored, commands answered. A person has seen what was refused.
+pub(super) fn outcome(stayed: &Stayed, address: &Address, has_person: bool) -> Result<(), Failure> {
+    if stayed.unsent > 0 {
+        return Err(Failure::failed(unsent(stayed, address)));
+    }
+    let late = (stayed.late > 0).then(|| Member::LateLines(stayed.late).text());
+    if has_person {
+        late.iter().for_each(|late| warn(late));
+        return Ok(());
+    }
+    let why = match stayed {
+        Stayed { has_joined: false, .. } => Some(Member::NotJoined(address).text()),
+        Stayed { rejected: count @ 1.., .. } => Some(Member::RejectedLines(*count).text()),
+        Stayed { unanswered: count @ 1.., .. } => Some(Member::Unanswered(*count).text()),
+        _ => late,
+    };
+    why.map_or(Ok(()), |why| Err(Failure::failed(why)))
+}
+
 /// Reports what happened to lines that the host may not have stored.
-pub(super) fn unsent(stayed: &Stayed, count: usize, address: &Address) -> String {
+fn unsent(stayed: &Stayed, address: &Address) -> String {
     let why = match stayed.was_there {
         true => Member::NotConfirmed(address).text(),
         false => Member::ChatGone(address).text(),
     };
-    format!("{why}; {}", kept(count, stayed.is_kept))
+    format!("{why}; {}", kept(stayed.unsent, stayed.is_kept))
 }
 
 fn kept(count: usize, is_kept: bool) -> String {
@@ -49,9 +70,9 @@ pub(super) fn ended(
         }
         ClientError::Closed { closed, undelivered, unread } => {
             let why = native::why(&closed, address, NATIVE_IDLE);
-            let failure = match closed.code() == Some(server::code::NOT_INVITED) {
-                true => Failure::refused(why),
-                false => Failure::failed(why),
+            let failure = match closed.code() {
+                Some(code::NOT_INVITED | code::BANNED | code::KICKED) => Failure::refused(why),
+                _ => Failure::failed(why),
             };
             (failure, undelivered, unread)
         }

@@ -370,7 +370,14 @@ fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
     };
     let what = unsent.into_iter().chain(unconfirmed).collect::<Vec<_>>();
     if what.is_empty() {
-        return (parted.late > 0).then(|| Member::LateLines(parted.late).text());
+        // A person has seen it.
+        return match parted {
+            Parted { rejected: count @ 1.., .. } if !terminal::is_interactive() => {
+                Some(Member::RejectedLines(*count).text())
+            }
+            Parted { late: count @ 1.., .. } => Some(Member::LateLines(*count).text()),
+            _ => None,
+        };
     }
     let why = match (parted.server, parted.unsent) {
         (LastSeen::Silent, _) => Undelivered::Silent(target).text(),

@@ -29,11 +29,11 @@ use super::{
     Seat,
     announce::{self, Announced},
     config,
-    dial::{Dialled, Target},
+    dial::{Dialled, Dialling, Target},
     find::Wanted,
     full::Reader,
     guests, invite,
-    lost::{ended, unsent, unsent_for_good, waiting_lines},
+    lost::{ended, outcome, unsent_for_good, waiting_lines},
     meters, name, reachable_at,
     screen::{Form, Screen},
     serve, sockets, state, web,
@@ -65,10 +65,10 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
         network: &network,
         filter,
         form: Form::Text,
-        wait: NATIVE_CONFIRM_WAIT,
+        wait: None,
         keeps: true,
     };
-    let wanted = Wanted { discovery, network: &network, talk, has_key };
+    let wanted = Wanted { discovery, network: &network, talk, has_key, wait: None };
     if let Some(target) = wanted.room(ending).await? {
         return guest(args.filter.read()?).join(&target, ending).await;
     }
@@ -277,6 +277,7 @@ pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Fai
         network: &args.network,
         talk: &args.me.talk,
         has_key: args.native.keys.shared_key.is_some(),
+        wait: args.native.wait,
     };
     let target = wanted.target(args.destination.as_ref(), ending).await?;
     let guest = Guest {
@@ -286,7 +287,7 @@ pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Fai
         network: &args.network,
         filter: args.filter.read()?,
         form: if args.native.json { Form::Json } else { Form::Text },
-        wait: args.native.wait.unwrap_or(NATIVE_CONFIRM_WAIT),
+        wait: args.native.wait,
         keeps: !args.native.no_outbox,
     };
     guest.join(&target, ending).await
@@ -300,8 +301,8 @@ struct Guest<'a> {
     network: &'a NetworkArgs,
     filter: Filter,
     form: Form,
-    /// How long to wait for the host to store what was typed.
-    wait: Duration,
+    /// How long to wait for the host, to be there and to store what was typed: `--wait`.
+    wait: Option<Duration>,
     keeps: bool,
 }
 
@@ -321,39 +322,36 @@ impl Guest<'_> {
         }
         let endpoint = builder.client()?;
         let who = (&*public_line, Place::Room);
-        let dialling = target.dial(&endpoint, trust, network, (&*public_line, &me.talk));
+        let dialling = Dialling {
+            endpoint: &endpoint,
+            pinned: trust,
+            network,
+            ours: &public_line,
+            talk: &me.talk,
+            wait,
+        };
         let dialled = tokio::select! {
-            dialled = dialling => match dialled {
+            dialled = target.dial(&dialling) => match dialled {
                 Ok(dialled) => dialled,
                 Err(failure) => return Err(unsent_for_good(failure, waiting_lines().await)),
             },
             () = ending.wanted() => return Err(Failure::failed(Member::Interrupted.text())),
         };
-        let dialler = dialled.dialler(endpoint);
-        let Dialled { connection, host, address, .. } = dialled;
+        let (dialler, address) = (dialled.dialler(endpoint.clone()), dialled.address());
+        let Dialled { connection, host, .. } = dialled;
         let store = state::device(&host, &identity, keeps)?;
         let invite = target.one_use().map(|secret| secret.as_str().to_owned());
         let address = &address;
         let name = name(me);
         let reader = Reader { name: name.as_str(), language: language(), is_host: false };
         let (lines, mut screen) = Screen::open(form, (!me.lines).then_some(&reader));
-        let participant = Participant { host, identity, name, invite, store, patience: wait };
+        let patience = wait.unwrap_or(NATIVE_CONFIRM_WAIT);
+        let participant = Participant { host, identity, name, invite, store, patience };
         let has_person = screen.has_person();
         let show = async |shown: Vec<Shown>| screen.show(shown).await;
         let part =
             client::run_native(connection, dialler, participant, lines, show, ending.wanted());
         let stayed = part.await.map_err(|e| ended(address, who, keeps, e))?;
-        let late = (stayed.late > 0).then(|| Member::LateLines(stayed.late).text());
-        match (stayed.unsent, stayed.rejected, late) {
-            (0, 0, Some(late)) if !has_person => Err(Failure::failed(late)),
-            (0, count @ 1.., _) if !has_person => {
-                Err(Failure::failed(Member::RejectedLines(count).text()))
-            }
-            (0, _, late) => {
-                late.iter().for_each(|late| warn(late));
-                Ok(())
-            }
-            (count, ..) => Err(Failure::failed(unsent(&stayed, count, address))),
-        }
+        outcome(&stayed, address, has_person)
     }
 }

@@ -71,6 +71,9 @@ pub(super) fn rooms(says: Rooms<'_>) -> String {
         Rooms::SeveralOfThem(answer) => {
             format!("{answer:?} fits several of them; write the number")
         }
+        Rooms::NotFoundYet(name, time) => {
+            format!("no host announces {name:?} yet; looking for up to {time}")
+        }
         Rooms::NotFound(name) => not_found(name, ""),
         Rooms::NotFoundNorAddress(name, error) => not_found(name, &format!(", and {error}")),
     }
@@ -100,6 +103,9 @@ pub(super) fn member(says: Member<'_>) -> String {
         Member::NotAnsweringYet(address) => {
             format!("{address} does not answer yet; what you type waits for it")
         }
+        Member::NotThereYet(address, time) => {
+            format!("{address} does not answer yet; trying for up to {time}")
+        }
         Member::Interrupted => "interrupted; nothing was sent".to_owned(),
         Member::LateLines(1) => "1 line after /quit was not sent".to_owned(),
         Member::LateLines(count) => format!("{count} lines after /quit were not sent"),
@@ -107,6 +113,8 @@ pub(super) fn member(says: Member<'_>) -> String {
         Member::RejectedLines(count) => {
             format!("{count} lines were not accepted; the output says why")
         }
+        Member::Unanswered(1) => "1 command was not answered".to_owned(),
+        Member::Unanswered(count) => format!("{count} commands were not answered"),
         Member::NotPrinted(count) => {
             format!("not printed, because nothing read them: {}", counted(count, "line"))
         }
@@ -116,6 +124,7 @@ pub(super) fn member(says: Member<'_>) -> String {
         Member::Unsent(count) => format!("not sent: {}", lines(count)),
         Member::NotConfirmed(address) => format!("{address} did not confirm in time"),
         Member::ChatGone(address) => format!("the chat at {address} is gone"),
+        Member::NotJoined(address) => format!("the chat at {address} did not answer"),
     }
 }
 

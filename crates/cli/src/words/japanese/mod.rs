@@ -74,6 +74,9 @@ pub(super) fn rooms(says: Rooms<'_>) -> String {
         Rooms::SeveralOfThem(answer) => {
             format!("{answer:?} に当てはまるものが複数あります。番号で指定してください")
         }
+        Rooms::NotFoundYet(name, time) => {
+            format!("{name:?} という名前のホストはまだ見つかりません。最長 {time} 探します")
+        }
         Rooms::NotFound(name) => not_found(name, ""),
         Rooms::NotFoundNorAddress(name, error) => {
             not_found(name, &format!("アドレスとしても見つかりません: {error}。"))
@@ -107,10 +110,16 @@ pub(super) fn member(says: Member<'_>) -> String {
                 "{address} からまだ応答がありません。入力したメッセージは、応答があるまで待機します"
             )
         }
+        Member::NotThereYet(address, time) => {
+            format!("{address} からまだ応答がありません。最長 {time} 試みます")
+        }
         Member::Interrupted => "中断されました。何も送信していません".to_owned(),
         Member::LateLines(count) => format!("/quit の後の {count} 行は送信していません"),
         Member::RejectedLines(count) => {
             format!("{count} 行が受け付けられませんでした。理由は出力にあります")
+        }
+        Member::Unanswered(count) => {
+            format!("{count} 個のコマンドに応答がありませんでした")
         }
         Member::NotPrinted(count) => {
             format!("読み取るプログラムがないため、{count} 行を表示できませんでした")
@@ -122,7 +131,9 @@ pub(super) fn member(says: Member<'_>) -> String {
         Member::NotConfirmed(address) => {
             format!("{address} からの確認が時間内に届きませんでした")
         }
-        Member::ChatGone(address) => format!("{address} のチャットから応答がありません"),
+        Member::ChatGone(address) | Member::NotJoined(address) => {
+            format!("{address} のチャットから応答がありません")
+        }
     }
 }
 

@@ -275,8 +275,8 @@ impl Socket {
     /// Sends a train of datagrams, in one system call where the kernel supports that (GSO).
     ///
     /// # Errors
-    /// Those of the system. If it refused the train as such, the datagrams were sent one at a time.
-    /// `WouldBlock`: the queue is full, and the system will not report when it has room again; try
+    /// Those that this train caused. If the system refused the train as such, the datagrams were
+    /// sent one at a time. `WouldBlock`: the queue is full, and the system will not report when it has room again; try
     /// again after [`FULL_QUEUE_PAUSE`].
     pub(crate) fn poll_send_train(
         &self,
@@ -295,11 +295,11 @@ impl Socket {
             segment_size: is_train.then_some(segment),
             src_ip,
         };
-        self.io.poll_send(cx, |socket| {
+        self.io.poll_send(cx, |_| {
             if is_train && self.state.max_gso_segments() == 1 {
                 return self.send_singly(&transmit, segment);
             }
-            match self.state.try_send(socket.into(), &transmit) {
+            match self.send_despite_reports(&transmit) {
                 // The send call has just found that the kernel or the device does not support
                 // trains.
                 Err(_) if is_train && self.state.max_gso_segments() == 1 => {
@@ -320,13 +320,24 @@ impl Socket {
                 segment_size: None,
                 src_ip: train.src_ip,
             };
-            match self.state.try_send(self.io.socket().into(), &transmit) {
+            match self.send_despite_reports(&transmit) {
                 Err(e) if index == 0 => return Err(e),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Sends, and tries once more after an error, which may be about an earlier datagram to another
+    /// destination. In that case this one was not sent, and the next attempt does not return the
+    /// error again.
+    fn send_despite_reports(&self, train: &Transmit<'_>) -> io::Result<()> {
+        let send = || self.state.try_send(self.io.socket().into(), train);
+        match send() {
+            Err(e) if e.kind() != io::ErrorKind::WouldBlock => send(),
+            sent => sent,
+        }
     }
 
     /// Returns `true` if trains of datagrams are sent in one system call.

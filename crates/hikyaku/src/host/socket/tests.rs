@@ -107,6 +107,24 @@ async fn earlier_reports_are_discarded_and_later_ones_are_not() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
+async fn a_report_of_a_closed_port_costs_no_datagram_to_another_peer() {
+    let gone = loopback().local_addr();
+    let (socket, peer) = (loopback(), loopback());
+    socket.report_transport_errors().unwrap();
+    let send = async |bytes: &[u8], to| {
+        let way = Way { to, source: None, ecn: None, segment: bytes.len() };
+        std::future::poll_fn(|cx| socket.poll_send_train(cx, bytes, &way)).await.unwrap();
+    };
+    for n in 0..3 {
+        send(b"x", gone).await;
+        send(&[n], peer.local_addr()).await;
+    }
+    let got: Vec<u8> = received(&peer, 3).await.into_iter().map(|(bytes, _)| bytes[0]).collect();
+    assert_eq!(got, [0, 1, 2]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
 async fn kernel_drops_are_counted() {
     let (a, b) = (loopback(), loopback());
     assert_eq!(b.kernel_drops(), Some(0));
