@@ -2,6 +2,8 @@
 //!
 //! Never: a clock, a socket, a terminal; sentences.
 
+// Longer than 400 lines: one state with its inputs and outputs.
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,

@@ -2,6 +2,8 @@
 //!
 //! Never: decides what to send.
 
+// Longer than 400 lines: the outcomes of a client are more than half of it.
+
 use std::{
     hash::{BuildHasher, RandomState},
     io,

@@ -71,7 +71,8 @@ impl Bans {
         self.kicked.push_back((now + KICKED_FOR, who));
     }
 
-    /// Returns `true` if a member with this key, or without one at this address, may not return yet.
+    /// Returns `true` if a member with this key, or one without a key at this address, may not
+    /// return yet.
     pub(super) fn keep_out(&self, now: Time, key: Option<&str>, address: Option<IpAddr>) -> bool {
         if self.kicked.is_empty() {
             return false;

@@ -161,7 +161,7 @@ fn a_listener_that_is_not_a_chat_is_reported() {
     let listener = home.listen(&[]);
     let ended = home.run(&["chat", "join", &listener.to()], b"hello\n");
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("no chat"), "{}", ended.err);
+    assert!(ended.err.contains("not a chat"), "{}", ended.err);
     assert!(!listener.interrupt().text().contains("hello"));
 }
 

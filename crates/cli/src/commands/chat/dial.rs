@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use hikyaku::{
     ConnectError, Connection, Endpoint, Trust, TrustError, Trusted,
     address::{Address, AddressError},
+    clock::monotonic,
     identity::SharedKey,
     known_hosts::{KnownHosts, host_name},
     signers::Fingerprint,
@@ -14,7 +15,7 @@ use hikyaku_services::{
     discovery::Host,
     invite::{Invite, Secret},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use super::find::known_as;
@@ -208,14 +209,14 @@ impl Dialling<'_> {
         key: Option<Fingerprint>,
     ) -> Result<Reached, Option<ConnectError>> {
         let patience = if key.is_some() { KNOWN_ANSWERS_WITHIN } else { HANDSHAKE };
-        let started = Instant::now();
+        let started = monotonic();
         let mut says = self.wait.filter(|_| !self.talk.quiet);
         loop {
             let error = match first(self.endpoint, route, trust, patience).await {
                 Ok(connection) => return Ok(Reached::Connected(connection)),
                 Err(error) => error,
             };
-            let is_over = self.wait.is_none_or(|wait| started.elapsed() >= wait);
+            let is_over = self.wait.is_none_or(|wait| monotonic().duration_since(started) >= wait);
             match key {
                 _ if !may_come(error.as_ref()) => return Err(error),
                 Some(key) => return Ok(self.absent(address, key)),

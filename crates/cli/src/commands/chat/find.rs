@@ -7,8 +7,8 @@ use std::{
 };
 
 use hikyaku::{
-    address::Address, known_hosts::KnownHosts, known_hosts::host_name, limits::DEFAULT_PORT,
-    signers::Fingerprint,
+    address::Address, clock::monotonic, known_hosts::KnownHosts, known_hosts::host_name,
+    limits::DEFAULT_PORT, signers::Fingerprint,
 };
 use hikyaku_chat::server;
 use hikyaku_services::{
@@ -18,7 +18,7 @@ use hikyaku_services::{
 };
 use hikyaku_text::folded;
 use serde::Serialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::dial::Target;
 use crate::{
@@ -91,7 +91,7 @@ impl Wanted<'_> {
         if let Some(address) = remembered.or(address.filter(|_| self.discovery.no_discovery)) {
             return self.address(address);
         }
-        let started = Instant::now();
+        let started = monotonic();
         let mut says = self.wait.filter(|_| !self.talk.quiet);
         loop {
             let found = self.search(new_search().for_name(name), ending).await?;
@@ -106,7 +106,7 @@ impl Wanted<'_> {
                 },
                 None => Rooms::NotFound(name).text(),
             };
-            if self.wait.is_none_or(|wait| started.elapsed() >= wait) {
+            if self.wait.is_none_or(|wait| monotonic().duration_since(started) >= wait) {
                 return Err(Failure::failed(failure));
             }
             if let Some(wait) = says.take() {

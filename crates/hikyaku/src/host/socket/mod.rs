@@ -276,8 +276,8 @@ impl Socket {
     ///
     /// # Errors
     /// Those that this train caused. If the system refused the train as such, the datagrams were
-    /// sent one at a time. `WouldBlock`: the queue is full, and the system will not report when it has room again; try
-    /// again after [`FULL_QUEUE_PAUSE`].
+    /// sent one at a time. `WouldBlock`: the queue is full, and the system will not report when it
+    /// has room again; try again after [`FULL_QUEUE_PAUSE`].
     pub(crate) fn poll_send_train(
         &self,
         cx: &mut Context<'_>,
