@@ -188,7 +188,7 @@ complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_su
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from host" -s h -l help -d 'Print help'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l name -d 'Your name in the room [default: your login name]' -r
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l trust -d 'Trust only this key, whatever known_hosts says (repeatable): SHA256:… as `chat host` prints it [default: the key in known_hosts; at first contact, any key]' -r
-complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l wait -d 'When the input ends, wait up to this long for the host to store what was typed [default: 10s]' -r
+complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l wait -d 'Look this long for a host that is not there yet; and when the input ends, wait up to this long for the host to store what was typed [default: 10s]' -r
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l identity -d 'Your private key (OpenSSH, Ed25519), made at first use [default: ~/.config/hikyaku/id_ed25519]' -r -F
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l shared-key -d 'A secret key that both sides must have (`hikyaku keygen --shared` makes one)' -r -F
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l cert -d 'Your certificate, in PEM: ECDSA on P-256 or P-384 (`hikyaku keygen --cert NAME` makes one)' -r -F
