@@ -44,6 +44,11 @@ const MOST: f64 = 512.0;
 /// The longest that an honest client may take, from its start to its end.
 const SOON: Duration = Duration::from_secs(1);
 
+/// The head of the table, which is Markdown.
+const HEAD: &str = "\
+| frames | datagrams/s | connections | honest sends | median | slowest | MiB before | peak | CPU |
+|---|---|---|---|---|---|---|---|---|";
+
 /// The requested measurements.
 pub(crate) struct Plan {
     /// The duration of each stream.
@@ -63,18 +68,15 @@ struct Row {
     dialled: u64,
     /// Processors used.
     busy: f64,
-    /// Growth of the resident memory, in MiB, at its peak.
-    grown: f64,
+    /// The resident memory before the attack, and at its peak, in MiB.
+    memory: (f64, f64),
     /// The times of honest clients that were served, in order.
     took: Vec<Duration>,
     tried: usize,
 }
 
 pub(crate) fn run(plan: &Plan) -> Result<()> {
-    println!(
-        "{:46}{:>8}{:>8}{:>7}{:>9}{:>9}{:>9}{:>9}",
-        "frames", "sent/s", "dialled", "CPU", "MiB", "in", "p50 ms", "max ms"
-    );
+    println!("{HEAD}");
     let mut streams = all();
     streams.retain(|stream| stream.title().contains(&plan.name));
     ensure!(!streams.is_empty(), "no stream has that name");
@@ -119,35 +121,37 @@ fn measure(stream: &Stream, span: Duration) -> Result<Row> {
     }
     let span = began.elapsed().as_secs_f64();
     let busy = cost::processor(host.pid())?.saturating_sub(busy).as_secs_f64() / span;
-    let grown = (cost::peak(host.pid())? - memory) / 1_024.0;
+    let memory = (memory / 1_024.0, cost::peak(host.pid())? / 1_024.0);
     let (sent, dialled) = attack.end()?;
     took.sort();
     let sent = sent as f64 / span;
-    Ok(Row { title: stream.title(), sent, dialled, busy, grown, took, tried })
+    Ok(Row { title: stream.title(), sent, dialled, busy, memory, took, tried })
 }
 
 impl Row {
     fn is_within_bounds(&self) -> bool {
         let served = self.took.len() == self.tried;
-        served && self.grown <= MOST && self.took.last().is_some_and(|longest| *longest <= SOON)
+        let (before, peak) = self.memory;
+        served && peak - before <= MOST && self.took.last().is_some_and(|longest| *longest <= SOON)
     }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |at: usize| self.took.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3);
+        let (before, peak) = self.memory;
         write!(
             f,
-            "{:46}{:8.0}{:8}{:6.0}%{:9.1}{:6}/{:<3}{:8.0}{:9.0}",
+            "| {} | {:.0} | {} | {} of {} | {:.0} ms | {:.0} ms | {before:.1} | {peak:.1} \
+             | {:.0}% |",
             self.title,
             self.sent,
             self.dialled,
-            self.busy * 100.0,
-            self.grown,
             self.took.len(),
             self.tried,
             ms(self.took.len() / 2),
             ms(self.took.len().saturating_sub(1)),
+            self.busy * 100.0,
         )
     }
 }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use hikyaku::{EndpointStats, Refusal, clock, dialect::Dialect, signers::Fingerprint};
+use hikyaku::{Closed, EndpointStats, Refusal, clock, dialect::Dialect, signers::Fingerprint};
 use hikyaku_plain::{Dropped, Drops, dtls::Notice};
 
 use crate::{
@@ -73,11 +73,15 @@ impl Complaints {
         ours: Dialect,
         place: Place,
     ) {
+        self.report_once((from.ip(), theirs), &at_listener(from, theirs, ours, place));
+    }
+
+    fn report_once(&mut self, peer: (IpAddr, Dialect), line: &str) {
         let full = self.mismatches.len() >= MAX_REPORTED_SOURCES;
-        if self.silent || full || !self.mismatches.insert((from.ip(), theirs)) {
+        if self.silent || full || !self.mismatches.insert(peer) {
             return;
         }
-        self.put(&at_listener(from, theirs, ours, place));
+        self.put(line);
         if self.mismatches.len() == MAX_REPORTED_SOURCES {
             self.put(&SaysDropped::MoreSenders.text());
         }
@@ -107,10 +111,13 @@ impl Complaints {
         }
     }
 
-    /// Reports a connection that was refused.
+    /// Reports a connection that was refused, with `-v`. Another shared key is a mismatch, which is
+    /// always reported once per address.
     pub(crate) fn report_refusal(&mut self, refusal: &Refusal) {
         if self.wanted {
             self.say(&refusal.to_string());
+        } else if matches!(refusal.closed, Closed::SharedKey) {
+            self.report_once((refusal.from.ip(), Dialect::Native), &refusal.to_string());
         }
     }
 

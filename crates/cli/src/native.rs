@@ -116,7 +116,7 @@ async fn make_identity(
 }
 
 fn no_home() -> Failure {
-    Failure::usage("HOME is not set, so there is no key of yours; --identity KEY names one")
+    Failure::usage("HOME is unset or relative, so you have no key; --identity KEY names one")
 }
 
 /// Returns which listener keys to trust.
@@ -125,7 +125,7 @@ pub(crate) fn trust(pinned: &[Fingerprint]) -> Result<Trust, Failure> {
         return Ok(Trust::Pinned(pinned.to_vec()));
     }
     let path = KnownHosts::default_path().ok_or_else(|| {
-        Failure::usage("HOME is not set, so no listener is known; --trust FINGERPRINT names one")
+        Failure::usage("HOME is unset or relative: no known hosts; --trust FINGERPRINT names a key")
     })?;
     let known = KnownHosts::open(&path)?;
     if let Err(changeable) = check_unchangeable(&path) {

@@ -311,6 +311,11 @@ fn answers_to(key: Option<[u8; 32]>) -> Vec<(Duration, u8, usize)> {
     let failed = pair.has_event(CLIENT, &Event::Closed(ClosedReason::SharedKey));
     assert_eq!(failed, key != Some([7; 32]));
     assert_eq!(pair.incoming().is_none(), failed);
+    let is_refused = |event: &Event| {
+        matches!(event, Event::Refused { key: Some(_), reason: ClosedReason::SharedKey, .. })
+    };
+    let refused = pair.events[SERVER].iter().filter(|(_, event)| is_refused(event)).count();
+    assert_eq!(refused, usize::from(failed), "the server learns of it, once");
     answers
 }
 

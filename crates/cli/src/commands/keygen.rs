@@ -88,7 +88,7 @@ pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
 
 fn default_path() -> Result<PathBuf, Failure> {
     let path = Identity::default_path()
-        .ok_or_else(|| Failure::usage("HOME is not set; name the file to write"))?;
+        .ok_or_else(|| Failure::usage("HOME is unset or relative; name the file to write"))?;
     let folder = path.parent().unwrap_or(&path);
     make_private_folder(folder)
         .map_err(|e| Failure::failed(format!("cannot make {}: {e}", folder.display())))?;

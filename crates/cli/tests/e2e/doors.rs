@@ -38,6 +38,25 @@ fn plain_datagrams_at_a_native_listener_are_reported_once() {
 }
 
 #[test]
+fn another_shared_key_is_reported_once_on_both_sides() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let [ours, theirs] = ["ours", "theirs"].map(|name| alice.file(name));
+    for key in [&ours, &theirs] {
+        assert_eq!(alice.run(&["keygen", "--shared", key], b"").code, Some(0));
+    }
+    let listener = bob.listen(&["--shared-key", &ours]);
+    let to = listener.to();
+    for key in [&["--shared-key", &*theirs][..], &[]] {
+        let sent = alice.send(&[key, &[&to, "hello"]].concat());
+        assert!(sent.code == Some(3) && sent.err.contains("another shared key"), "{sent:?}");
+    }
+    says(&listener.process, &["127.0.0.1", "was refused", "another shared key"]);
+    assert_eq!(alice.send(&["--shared-key", &ours, &to, "hello"]).code, Some(0));
+    let ended = listener.interrupt();
+    assert_eq!(times(&ended.err, "another shared key"), 1, "{}", ended.err);
+}
+
+#[test]
 fn a_native_listener_answers_no_plain_message() {
     let listener = Home::new().listen(&[]);
     let program = stranger();

@@ -9,7 +9,7 @@ use super::{
     transmit::{MIN_DATA_PACKET, MIN_PACKET},
 };
 use crate::{
-    crypto::Side,
+    crypto::{Side, phases::DataKeys},
     error::Close,
     event::{ClosedReason, Event, Transmit},
     limits::{BASE_MTU, TAG_LEN},
@@ -277,8 +277,14 @@ impl Connection {
         self.clocks.paced_until = None;
     }
 
-    /// Reports a client that was refused during its handshake, unless it closed by itself.
+    /// Reports a client that was refused during its handshake, unless it closed by itself. One with
+    /// another shared key closes by itself, too: it notices that nothing opens (M-44).
     fn report_refused(&mut self, reason: ClosedReason) {
+        let sealed_otherwise = self.keys.as_ref().is_some_and(DataKeys::has_failed);
+        let reason = match reason {
+            ClosedReason::Peer(_) if sealed_otherwise => ClosedReason::SharedKey,
+            reason => reason,
+        };
         let voluntary = matches!(reason, ClosedReason::Peer(_) | ClosedReason::Local);
         if !voluntary {
             let (from, key) = (self.remote(), self.shown_key());

@@ -8,13 +8,14 @@ use crate::{
 pub(in crate::words) fn storage(says: Storage<'_>) -> String {
     match says {
         Storage::NoHomeForOutbox => {
-            "HOME is not set, so what is typed cannot be kept; --no-outbox keeps nothing".to_owned()
+            "HOME is unset or relative: what is typed cannot be kept; --no-outbox keeps nothing"
+                .to_owned()
         }
         Storage::OutboxFails(error) => {
             format!("what is typed cannot be kept: {error}; --no-outbox keeps nothing")
         }
-        Storage::NoHomeForHistory => "HOME is not set, so the chat cannot be kept; give --history \
-            FILE, or --no-history keeps nothing"
+        Storage::NoHomeForHistory => "HOME is unset or relative: the chat cannot be kept; give \
+            --history FILE, or --no-history keeps nothing"
             .to_owned(),
         Storage::HistoryFails { error, option } => {
             format!("the chat cannot be kept: {error}; {option} keeps nothing")

@@ -5,7 +5,7 @@ use crate::words::hosting::{Page, Storage, Undelivered};
 pub(in crate::words) fn storage(says: Storage<'_>) -> String {
     match says {
         Storage::NoHomeForOutbox => {
-            "HOME が設定されていないため、入力した内容を保存できません。--no-outbox を\
+            "HOME が設定されていないか相対パスのため、入力した内容を保存できません。--no-outbox を\
             指定すると保存しません"
                 .to_owned()
         }
@@ -13,7 +13,7 @@ pub(in crate::words) fn storage(says: Storage<'_>) -> String {
             format!("入力した内容を保存できません: {error}。--no-outbox を指定すると保存しません")
         }
         Storage::NoHomeForHistory => {
-            "HOME が設定されていないため、チャットを保存できません。--history FILE で\
+            "HOME が設定されていないか相対パスのため、チャットを保存できません。--history FILE で\
             ファイルを指定するか、--no-history を指定してください（保存しません）"
                 .to_owned()
         }

@@ -61,6 +61,9 @@ pub enum BindError {
     /// The address does not belong to this machine.
     #[error("{0} is not an address of this machine")]
     NotOurs(SocketAddr),
+    /// The port is below 1024, and the process may not use those.
+    #[error("{0}: ports below 1024 need the rights of root; try another port")]
+    Privileged(SocketAddr),
     /// The interface does not exist.
     #[error("no network interface {0:?} on this machine")]
     NoInterface(String),
@@ -549,6 +552,9 @@ fn explained(address: SocketAddr, options: &SocketOptions, source: io::Error) ->
     match (source.kind(), &options.interface) {
         (io::ErrorKind::AddrInUse, _) => BindError::InUse(address),
         (io::ErrorKind::AddrNotAvailable, _) => BindError::NotOurs(address),
+        (io::ErrorKind::PermissionDenied, _) if (1..1_024).contains(&address.port()) => {
+            BindError::Privileged(address)
+        }
         (_, Some(name)) if interface::index_of(name).is_none() => {
             BindError::NoInterface(name.clone())
         }

@@ -32,6 +32,20 @@ async fn datagrams_of_every_size_arrive_whole_from_their_sender() {
     assert_eq!(got[2].0, largest);
 }
 
+#[test]
+fn a_port_that_needs_rights_is_an_error_that_suggests_another() {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let says = |port| {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        explained(at(port), &SocketOptions::default(), denied).to_string()
+    };
+    assert_eq!(
+        says(80),
+        "127.0.0.1:80: ports below 1024 need the rights of root; try another port"
+    );
+    assert!(says(1_024).starts_with("cannot open 127.0.0.1:1024: "), "{}", says(1_024));
+}
+
 #[tokio::test]
 async fn a_bound_socket_is_used_as_it_is() {
     let bound = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
