@@ -14,7 +14,7 @@ use crate::{
 const SEED: u64 = 0x61d;
 
 /// Losses in percent; those after the first six come in bursts of eight packets on average.
-const LOSSES: [(f64, bool); 8] = [
+const LOSSES: [(f64, bool); 9] = [
     (0.0, false),
     (0.1, false),
     (1.0, false),
@@ -23,6 +23,7 @@ const LOSSES: [(f64, bool); 8] = [
     (10.0, false),
     (1.0, true),
     (5.0, true),
+    (10.0, true),
 ];
 const BURST: f64 = 8.0;
 
@@ -52,7 +53,7 @@ const fn path(rate: f64, rtt: f64, queue: f64) -> Path {
 }
 
 /// Paths of a single flow, from slow to fast.
-const SINGLE: [Path; 12] = [
+const SINGLE: [Path; 13] = [
     path(1.0, 20.0, 5.0),
     path(10.0, 20.0, 1.0),
     path(10.0, 100.0, 1.0),
@@ -63,6 +64,7 @@ const SINGLE: [Path; 12] = [
     path(100.0, 40.0, 1.0),
     path(100.0, 40.0, 5.0),
     path(100.0, 100.0, 1.0),
+    path(1_000.0, 1.0, 1.0),
     path(1_000.0, 20.0, 1.0),
     path(1_000.0, 100.0, 1.0),
 ];
@@ -85,8 +87,9 @@ const HEAD: &str = "\
 # Written by `cargo xtask sim --grid`; its slow paths are compared by a test. In virtual time.
 #
 # One flow, Ordered, for 10 s: Mbit/s, by loss in percent (in bursts of 8 packets: b), and the mean
-# time in the queue without loss.
-# Mbit/s  RTT ms  queue BDP           0     0.1       1       2       5      10      1b      5b  ms
+# time in the queue without loss. A burst lasts for packets, not for a time: a flow that has stopped
+# meets the rest of it probe by probe.
+# Mbit/s  RTT ms  queue BDP           0     0.1       1       2       5      10      1b      5b     10b  ms
 ";
 
 const SHARED_HEAD: &str = "
