@@ -39,6 +39,15 @@ pub const SHARED_BUFFERS: usize = 1_024;
 /// it does; longer payloads are so few in a full queue that their buffers need no care.
 pub const MAX_COMPACTED: usize = 16 << 10;
 
+/// The shortest message that is put into a buffer of 64 KiB to be used again: a shorter one would
+/// waste more than a quarter of it, and costs the allocator little.
+pub(crate) const LONG_MESSAGE: usize = 48 << 10;
+
+/// Free buffers of 64 KiB that an endpoint keeps while a connection is busy, 2 MiB: as many
+/// messages of that length as an application takes while the next ones arrive. They are charged to
+/// no connection.
+pub(crate) const MAX_KEPT_BUFFERS: usize = 32;
+
 /// Bytes of messages, each counted with its bookkeeping, that an application may take from its
 /// driver's queue before the connection is notified: a wake-up for each message would cost more
 /// than the message itself, and each connection may hold four times as much in any case.

@@ -253,8 +253,8 @@ impl Connection {
     }
 
     /// Accounts for the messages taken from `queue`, and moves all that can be taken to it: for a
-    /// driver whose applications run elsewhere. Calls `arrived` for each message, with its
-    /// channel if that is dedicated.
+    /// driver whose applications run elsewhere. Calls `arrived` with each channel that is dedicated
+    /// and on which messages arrived, and with `None` if some arrived on others.
     ///
     /// Messages in the queue count as if they waited here (D-4, D-6) until they are taken and this
     /// is called again: call it at [`Event::Readable`], and when

@@ -3,22 +3,22 @@
 //! In: fragments. Out: the message, once it is whole. Never: memory for bytes that have not
 //! arrived.
 
-use std::{collections::BTreeMap, mem, ops::Range};
+use std::{collections::BTreeMap, mem, ops::Range, sync::Arc};
 
+use bytes::Bytes;
+
+use super::buffers::Buffers;
 use crate::{error::Close, time::Time};
-
-/// The most that the first fragment of a message allocates at once. Most messages are then
-/// allocated once and copied once, and a claimed length of megabytes still costs little.
-const AT_ONCE: usize = 64 << 10;
 
 /// A message that is incomplete.
 ///
-/// Memory: at most [`AT_ONCE`] or twice the bytes that arrived, whichever is more, and never more
+/// Memory: at most [`BUFFER`](super::buffers::BUFFER) or twice the bytes that arrived, whichever is more, and never more
 /// than the total (which the sender paid for, by credit or in the pool); about 80 bytes for each
 /// island. Bytes that arrive in order are copied once; bytes that arrive beyond a gap, twice.
 #[derive(Debug)]
 pub(super) struct Assembly {
     total: usize,
+    buffers: Arc<Buffers>,
     /// The bytes from the beginning up to the first gap.
     head: Vec<u8>,
     /// The bytes beyond the first gap, by offset. Islands do not overlap.
@@ -34,14 +34,15 @@ pub(super) enum Added {
     /// Kept; the message is still incomplete.
     Kept,
     /// That was the last missing fragment: the whole message.
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// Not kept, or not all of it: the message has too many islands.
     Refused,
 }
 
 impl Assembly {
-    pub(super) fn new(total: usize, arrival: u64, due: Time) -> Self {
-        Self { total, head: Vec::new(), islands: BTreeMap::new(), arrival, due }
+    pub(super) fn new(buffers: &Arc<Buffers>, total: usize, arrival: u64, due: Time) -> Self {
+        let (buffers, head, islands) = (Arc::clone(buffers), Vec::new(), BTreeMap::new());
+        Self { total, buffers, head, islands, arrival, due }
     }
 
     pub(super) fn total(&self) -> usize {
@@ -67,7 +68,7 @@ impl Assembly {
         if self.head.len() < self.total {
             return Ok(Added::Kept);
         }
-        Ok(Added::Whole(mem::take(&mut self.head)))
+        Ok(Added::Whole(self.buffers.payload(mem::take(&mut self.head))))
     }
 
     /// Adds bytes that overlap earlier ones, or that leave a gap. Returns `false` if they were not
@@ -97,7 +98,7 @@ impl Assembly {
 
     fn append(&mut self, bytes: &[u8]) {
         if self.head.capacity() == 0 {
-            self.head.reserve_exact(self.total.min(AT_ONCE));
+            self.head = self.buffers.take(self.total);
         }
         extend(&mut self.head, bytes, self.total);
     }
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     fn assembly(total: usize) -> Assembly {
-        Assembly::new(total, 0, Time::ZERO)
+        Assembly::new(&Arc::default(), total, 0, Time::ZERO)
     }
 
     fn message(len: usize) -> Vec<u8> {
@@ -258,6 +259,6 @@ mod tests {
         let Ok(Added::Whole(bytes)) = assembly.add(1000, 900, &[0; 100]) else {
             panic!("not whole")
         };
-        assert_eq!(bytes.capacity(), 1000);
+        assert_eq!(Vec::from(bytes).capacity(), 1000);
     }
 }

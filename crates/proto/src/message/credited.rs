@@ -69,7 +69,7 @@ impl Inbox {
                     Added::Refused => return Ok(Kept::Refused),
                     Added::Whole(payload) => {
                         self.give_state(UNFINISHED_COST);
-                        payload.into()
+                        payload
                     }
                 }
             }
@@ -81,7 +81,8 @@ impl Inbox {
                     return Ok(Kept::Refused);
                 }
                 if !fragment.is_whole() {
-                    let mut assembly = Assembly::new(fragment.total, 0, Time::ZERO);
+                    let mut assembly =
+                        Assembly::new(&self.rules.buffers, fragment.total, 0, Time::ZERO);
                     // The first fragment can be neither the last one nor one island too many.
                     assembly.add(fragment.total, fragment.offset, fragment.data)?;
                     self.pending.insert(key, Slot::Partial(Box::new(assembly)));

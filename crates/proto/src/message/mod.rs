@@ -22,6 +22,7 @@ pub(crate) mod receipt;
 
 mod accounts;
 mod assembly;
+mod buffers;
 mod compact_map;
 pub(crate) mod compactor;
 mod credit;

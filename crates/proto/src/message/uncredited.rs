@@ -45,7 +45,7 @@ impl Inbox {
             Added::Refused => Ok(Kept::or_dropped(fragment.class)),
             Added::Whole(payload) => {
                 self.forget(lane, fragment.id);
-                self.complete(lane, fragment.id, payload.into(), due);
+                self.complete(lane, fragment.id, payload, due);
                 Ok(Kept::Yes)
             }
         }
@@ -111,7 +111,7 @@ impl Inbox {
             return Ok(Kept::Yes);
         }
         self.arrivals += 1;
-        let mut assembly = Assembly::new(fragment.total, self.arrivals, due);
+        let mut assembly = Assembly::new(&self.rules.buffers, fragment.total, self.arrivals, due);
         // The first fragment can be neither the last one nor one island too many.
         assembly.add(fragment.total, fragment.offset, fragment.data)?;
         match lane.class {

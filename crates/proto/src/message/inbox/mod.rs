@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Fragment, LaneId, Message, Scope, assembly::Assembly, budget::Budget, compact_map::CompactMap,
-    credit::Window, queue::ReceiveQueue, window::SeenWindow,
+    Fragment, LaneId, Message, Scope, assembly::Assembly, budget::Budget, buffers::Buffers,
+    compact_map::CompactMap, credit::Window, queue::ReceiveQueue, window::SeenWindow,
 };
 use crate::{
     delivery::{ChannelId, Class},
@@ -54,6 +54,8 @@ pub(crate) struct Rules {
     each: u64,
     /// For what connections hold beyond that.
     pub(crate) budget: Budget,
+    /// For long messages of all connections.
+    pub(super) buffers: Arc<Buffers>,
     /// The number of bytes taken from another queue at which they are reported: at most a quarter
     /// of a window, because credit is announced in halves of a window and must not lag far behind.
     report_at: u64,
@@ -63,7 +65,8 @@ impl Rules {
     pub(crate) fn new(config: InboxConfig, (each, together): (u64, u64)) -> Arc<Self> {
         let window = u64::from(config.credit.min(config.channel_credit));
         let report_at = (window / 4).clamp(1, MAX_UNREPORTED);
-        Arc::new(Self { config, each, budget: Budget::new(together), report_at })
+        let (budget, buffers) = (Budget::new(together), Arc::default());
+        Arc::new(Self { config, each, budget, buffers, report_at })
     }
 
     /// Takes room for a message that costs `cost`, where `held` bytes are held already (D-13).
@@ -285,8 +288,8 @@ impl Inbox {
         self.ready.take(now, channel)
     }
 
-    /// Accounts for what was taken from `queue`, and moves all ready messages there. `arrived` is
-    /// called for each message, with its channel if that is dedicated.
+    /// Accounts for what was taken from `queue`, and moves all ready messages there. Calls `arrived`
+    /// as [`ReceiveQueue::move_to`] does.
     pub(crate) fn exchange(
         &mut self,
         now: Time,
@@ -330,6 +333,7 @@ impl Inbox {
         self.drop_expired(now);
         while self.evict_one() {}
         self.ready.release_idle();
+        self.rules.buffers.clear();
         self.announce.shrink_to_fit();
         // An emptied tree keeps its root.
         if self.pending.is_empty() {
