@@ -218,7 +218,12 @@ impl Mailbox {
         if !state.has_room(message.lane()) || state.turns.must_wait(message.lane()) {
             return Err((message.payload, SendError::Full));
         }
-        Ok(self.stage(&mut state, message))
+        let (number, takes_turn) = self.stage_alone(&mut state, message);
+        drop(state);
+        if takes_turn {
+            self.requests.take_turn();
+        }
+        Ok(number)
     }
 
     /// Stages a message as [`Self::try_send`], waiting for its turn while there is no room. A task

@@ -42,6 +42,18 @@ async fn a_program_that_waits_after_each_message_sends_it_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_program_that_never_waits_to_send_sends_itself_too() {
+    let (client, here, _server, there) = ends().await;
+    tokio::spawn(echo(there));
+    for trip in 0..5 {
+        let before = client.stats().sent;
+        here.try_send(Delivery::Ordered, "a question").expect("there is room");
+        assert_eq!(client.stats().sent - before, u64::from(trip > 0), "trip {trip}");
+        here.recv().await.expect("it is answered");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_program_that_waits_for_each_receipt_sends_itself() {
     let (client, here, _server, _there) = ends().await;
     for number in 0..5 {
