@@ -21,6 +21,7 @@ use crate::{
     receipt::{Receipt, Receipts},
     runtime::{Deadline, Owned, seconds, wait},
     sending::{queue, queue_batch, queue_many, try_queue},
+    stream::{ByteStream, LoopByteStream},
     wake::{Wakeups, done},
 };
 
@@ -199,6 +200,21 @@ impl Connection {
             Some(Err(closed)) => Err(HikyakuError::closed(py, &closed)),
             Some(Ok(_)) => Message::list(py, messages.into_iter()),
         }
+    }
+
+    /// Returns a channel as a stream of bytes, for threads.
+    fn _byte_stream(&self, channel: ChannelArg) -> PyResult<ByteStream> {
+        Ok(ByteStream::new(self.native()?.channel(channel.0)))
+    }
+
+    /// Returns a channel as a stream of bytes for an event loop: see `LoopByteStream::new`.
+    fn _loop_byte_stream(
+        &self,
+        wakeups: &Wakeups,
+        tokens: [u64; 2],
+        channel: ChannelArg,
+    ) -> PyResult<LoopByteStream> {
+        LoopByteStream::new(self.native()?.channel(channel.0), wakeups, tokens)
     }
 
     /// Keeps `DEADLINE` messages in order from now on, of this channel or of all.

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hikyaku::{Backoff, ConnectError, Endpoint, EndpointBuilder, address::Address};
+use hikyaku::{
+    Backoff, ConnectError, Endpoint, EndpointBuilder, address::Address, known_hosts::host_name,
+};
 use pyo3::{
     prelude::*,
     types::{PyDict, PyString},
@@ -12,6 +14,7 @@ use tokio::sync::Mutex;
 use crate::{
     address::AddressArg,
     connection::Connection,
+    discovery::{About, Advertiser},
     ending,
     errors::HikyakuError,
     incoming::Incoming,
@@ -37,16 +40,41 @@ impl Open {
 /// Dials, within a total time of `within`.
 async fn dial(
     builder: EndpointBuilder,
-    address: Address,
+    addresses: Vec<Address>,
     trust: hikyaku::Trust,
     within: Duration,
 ) -> Result<Connected, DialError> {
     let endpoint = builder.client().map_err(DialError::Start)?;
-    let connected = tokio::time::timeout(within, endpoint.connect(address.clone(), trust)).await;
+    let connected = tokio::time::timeout(within, connect(&endpoint, &addresses, trust)).await;
     match connected {
         Ok(Ok(native)) => Ok(Connected { native, endpoint }),
         Ok(Err(error)) => Err(DialError::Connect(Box::new(error))),
-        Err(_) => Err(DialError::Late(address)),
+        Err(_) => Err(DialError::Late(addresses)),
+    }
+}
+
+/// Connects to the first of the addresses of a host that answers.
+async fn connect(
+    endpoint: &Endpoint,
+    addresses: &[Address],
+    trust: hikyaku::Trust,
+) -> Result<hikyaku::Connection, ConnectError> {
+    if let [address] = addresses {
+        return endpoint.connect(address.clone(), trust).await;
+    }
+    let (mut all, mut failed) = (Vec::new(), None);
+    for address in addresses {
+        match address.resolve(None).await {
+            Ok(found) => all.extend(found),
+            Err(error) => failed = Some(error),
+        }
+    }
+    match (failed, addresses.first()) {
+        (Some(error), _) if all.is_empty() => Err(error.into()),
+        (_, Some(first)) => {
+            endpoint.connect_to(&host_name(&first.host(), first.port()), &all, trust).await
+        }
+        (_, None) => Err(ConnectError::EndpointGone),
     }
 }
 
@@ -66,7 +94,7 @@ impl Connected {
 enum DialError {
     Start(hikyaku::StartError),
     Connect(Box<ConnectError>),
-    Late(Address),
+    Late(Vec<Address>),
 }
 
 impl DialError {
@@ -74,27 +102,35 @@ impl DialError {
         match self {
             Self::Start(error) => HikyakuError::start(error),
             Self::Connect(error) => HikyakuError::connect(error),
-            Self::Late(address) => HikyakuError::timeout(&format!(
-                "no answer from {address} in time; is `hikyaku.listen` or `hikyaku listen` running \
-                 there, and the UDP port open?"
-            )),
+            Self::Late(addresses) => {
+                let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                HikyakuError::timeout(&format!(
+                    "no answer from {} in time; is `hikyaku.listen` or `hikyaku listen` running \
+                     there, and the UDP port open?",
+                    all.join(" or ")
+                ))
+            }
         }
     }
 }
 
-/// Connects, and wraps the connection with `wrap`.
+fn plain(addresses: Vec<AddressArg>) -> Vec<Address> {
+    addresses.into_iter().map(|address| address.0).collect()
+}
+
+/// Connects to a host by its addresses, and wraps the connection with `wrap`.
 #[pyfunction]
 pub(crate) fn _connect(
     py: Python<'_>,
-    address: AddressArg,
+    addresses: Vec<AddressArg>,
     trust: Option<TrustArg>,
     timeout: f64,
     options: Options,
     wrap: Py<PyAny>,
 ) -> PyResult<Py<PyAny>> {
-    let (address, trust) = (address.0, keys::trust(trust)?);
+    let (addresses, trust) = (plain(addresses), keys::trust(trust)?);
     let (builder, within) = (options.builder()?, seconds(timeout)?);
-    let dialled = wait(py, Deadline::after(None)?, dial(builder, address, trust, within))?;
+    let dialled = wait(py, Deadline::after(None)?, dial(builder, addresses, trust, within))?;
     let Some(dialled) = dialled else { return Err(HikyakuError::timeout("no answer")) };
     dialled.map_err(|error| error.raise())?.wrap(py, &wrap)
 }
@@ -104,16 +140,16 @@ pub(crate) fn _connect(
 pub(crate) fn _connect_later(
     wakeups: &Wakeups,
     token: u64,
-    address: AddressArg,
+    addresses: Vec<AddressArg>,
     trust: Option<TrustArg>,
     timeout: f64,
     options: Options,
     wrap: Py<PyAny>,
 ) -> PyResult<()> {
-    let (address, trust) = (address.0, keys::trust(trust)?);
+    let (addresses, trust) = (plain(addresses), keys::trust(trust)?);
     let (builder, within) = (options.builder()?, seconds(timeout)?);
     wakeups.spawn(token, async move {
-        let dialled = dial(builder, address, trust, within).await;
+        let dialled = dial(builder, addresses, trust, within).await;
         done(move |py| match dialled {
             Ok(connected) => connected.wrap(py, &wrap),
             Err(error) => Err(error.raise()),
@@ -269,6 +305,12 @@ impl Server {
             let refused = endpoint.refused().await.map(refusal);
             done(move |py| Ok(refused.into_pyobject(py)?.into_any().unbind()))
         })
+    }
+
+    /// Announces the server on the local network. Port and mDNS are for tests.
+    #[pyo3(signature = (about, port, mdns))]
+    fn _announce(&self, about: About, port: Option<u16>, mdns: bool) -> PyResult<Advertiser> {
+        Advertiser::start(&about, self.endpoint()?, port, mdns)
     }
 
     /// Closes all connections, each within `timeout` seconds, and the socket.

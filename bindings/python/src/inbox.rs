@@ -8,8 +8,8 @@ use std::{
     collections::VecDeque,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Wake, Waker},
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
 use hikyaku::{Channel, Closed, Message as Came, WeakConnection};
@@ -19,7 +19,7 @@ use crate::{
     errors::HikyakuError,
     message::Message,
     runtime::{Owned, handle},
-    wake::{Reporter, Wakeups},
+    wake::Wakeups,
 };
 
 /// The messages of a connection, or of one of its channels.
@@ -63,22 +63,6 @@ impl Source {
     }
 }
 
-/// Reports to the loop that something can be taken.
-struct Report {
-    reporter: Reporter,
-    token: u64,
-}
-
-impl Wake for Report {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.reporter.report(self.token, None);
-    }
-}
-
 impl Reading {
     /// Moves arrived messages to `ready`, up to `limit` messages; if there is nothing, the loop is
     /// notified later.
@@ -103,7 +87,7 @@ impl Reading {
 impl Inbox {
     /// Returns the inbox of a loop, to which `token` is reported when messages have arrived.
     pub(crate) fn new(from: Source, wakeups: &Wakeups, token: u64) -> PyResult<Self> {
-        let waker = Waker::from(Arc::new(Report { reporter: wakeups.reporter()?, token }));
+        let waker = wakeups.waker(token)?;
         Ok(Self(Owned::new(Reading { from, waker, state: Mutex::default() })))
     }
 }

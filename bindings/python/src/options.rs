@@ -9,7 +9,7 @@ use hikyaku::{
 };
 use pyo3::prelude::*;
 
-use crate::{errors::HikyakuError, keys, runtime::seconds};
+use crate::{errors::HikyakuError, invite::Invite, keys, runtime::seconds};
 
 /// Options of an endpoint. The Python package checks their names and gives all of them.
 #[derive(FromPyObject)]
@@ -17,7 +17,7 @@ use crate::{errors::HikyakuError, keys, runtime::seconds};
 pub(crate) struct Options {
     identity: Option<PathBuf>,
     passphrase: Option<String>,
-    shared_key: Option<PathBuf>,
+    shared_key: Option<SharedKeyArg>,
     allow: Option<PathBuf>,
     filter: Option<Vec<(String, String)>>,
     application: Option<String>,
@@ -28,6 +28,13 @@ pub(crate) struct Options {
     shared_port: bool,
     key_log: Option<PathBuf>,
     transport: Transport,
+}
+
+/// Where a shared key is.
+#[derive(FromPyObject)]
+enum SharedKeyArg {
+    Invite(Py<Invite>),
+    File(PathBuf),
 }
 
 /// Timeouts, queues and credit.
@@ -50,8 +57,13 @@ impl Options {
     pub(crate) fn builder(self) -> PyResult<EndpointBuilder> {
         let identity = keys::identity(self.identity, self.passphrase.as_deref())?;
         let mut builder = Endpoint::builder().identity(&identity);
-        if let Some(path) = &self.shared_key {
-            builder = builder.shared_key(keys::shared_key(path)?);
+        let shared_key = match &self.shared_key {
+            Some(SharedKeyArg::File(path)) => Some(keys::shared_key(path)?),
+            Some(SharedKeyArg::Invite(invite)) => invite.get().shared_key(),
+            None => None,
+        };
+        if let Some(key) = shared_key {
+            builder = builder.shared_key(key);
         }
         if let Some(path) = &self.allow {
             builder = builder.allow_keys(keys::allowed(path)?);

@@ -16,7 +16,7 @@ pub(crate) struct Receipt(Owned<Arc<hikyaku::Receipt>>);
 
 impl Receipt {
     pub(crate) fn new(receipt: hikyaku::Receipt) -> Self {
-        Self(Owned::new(Arc::new(receipt)))
+        Self(Owned::light(Arc::new(receipt)))
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Receipts(Owned<hikyaku::Receipts>);
 
 impl Receipts {
     pub(crate) fn new(receipts: hikyaku::Receipts) -> Self {
-        Self(Owned::new(receipts))
+        Self(Owned::light(receipts))
     }
 }
 

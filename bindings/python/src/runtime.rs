@@ -68,11 +68,20 @@ pub(crate) fn handle() -> PyResult<Handle> {
 pub(crate) struct Owned<T> {
     value: ManuallyDrop<T>,
     generation: u64,
+    /// It spawns tasks when it is dropped.
+    ends_in_runtime: bool,
 }
 
 impl<T> Owned<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { value: ManuallyDrop::new(value), generation: generation() }
+        let value = ManuallyDrop::new(value);
+        Self { value, generation: generation(), ends_in_runtime: true }
+    }
+
+    /// A value that spawns nothing when it is dropped: there are many of them.
+    pub(crate) fn light(value: T) -> Self {
+        let value = ManuallyDrop::new(value);
+        Self { value, generation: generation(), ends_in_runtime: false }
     }
 
     fn is_ours(&self) -> bool {
@@ -94,10 +103,11 @@ impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         if self.is_ours() {
             // An endpoint and its connections belong to the runtime's context.
-            let handle = {
+            let handle = self.ends_in_runtime.then(|| {
                 let running = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
                 running.as_ref().map(|(_, handle)| handle.clone())
-            };
+            });
+            let handle = handle.flatten();
             let _entered = handle.as_ref().map(Handle::enter);
             drop_now(&mut self.value);
         }

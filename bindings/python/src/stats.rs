@@ -37,7 +37,24 @@ pub(crate) fn of_endpoint<'py>(
     dict.set_item("send_errors", stats.send_errors)?;
     dict.set_item("filtered", stats.filtered)?;
     dict.set_item("faults", stats.faults)?;
-    let discards = stats.discards.values().sum::<u64>();
-    dict.set_item("discarded", discards)?;
+    dict.set_item("gso", stats.gso)?;
+    let discards = PyDict::new(py);
+    for (reason, count) in &stats.discards {
+        discards.set_item(words(&format!("{reason:?}")), count)?;
+    }
+    dict.set_item("discards", discards)?;
+    dict.set_item("discarded", stats.discards.values().sum::<u64>())?;
     Ok(dict)
+}
+
+/// Returns a name such as `TooSmall` in words: "too small".
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
 }

@@ -9,6 +9,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     os::{fd::AsRawFd, unix::net::UnixStream},
     sync::{Arc, Mutex, PoisonError},
+    task::{Wake, Waker},
 };
 
 use pyo3::prelude::*;
@@ -49,6 +50,22 @@ impl Reporter {
     }
 }
 
+/// Reports to a loop that something can be taken.
+struct Report {
+    reporter: Reporter,
+    token: u64,
+}
+
+impl Wake for Report {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.reporter.report(self.token, None);
+    }
+}
+
 /// The queue from which an event loop takes results.
 #[pyclass(frozen, module = "hikyaku")]
 pub(crate) struct Wakeups {
@@ -56,8 +73,13 @@ pub(crate) struct Wakeups {
 }
 
 impl Wakeups {
-    pub(crate) fn reporter(&self) -> PyResult<Reporter> {
+    fn reporter(&self) -> PyResult<Reporter> {
         Ok(self.ours.get()?.0.clone())
+    }
+
+    /// Returns what reports `token` to the loop: something can be taken.
+    pub(crate) fn waker(&self, token: u64) -> PyResult<Waker> {
+        Ok(Waker::from(Arc::new(Report { reporter: self.reporter()?, token })))
     }
 
     /// Runs a future on the runtime's thread, and reports its result under `token`.

@@ -47,6 +47,22 @@ def test_the_module_runs_the_command_or_says_where_it_is():
     assert ran.returncode == 1 and "cargo install --path crates/cli" in ran.stderr
 
 
+def test_the_module_becomes_the_command_where_it_is_installed(tmp_path):
+    command = tmp_path / "hikyaku"
+    command.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    command.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    if os.path.exists(os.path.join(os.path.dirname(sys.executable), "hikyaku")):
+        pytest.skip("the one beside this Python comes first")
+    ran = subprocess.run(
+        [sys.executable, "-m", "hikyaku", "send", "--to", "a b"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PATH": path},
+    )
+    assert (ran.returncode, ran.stdout) == (3, "send --to a b\n")
+
+
 def test_objects_show_what_they_are(server):
     client = hikyaku.connect(server.address, trust=server.fingerprint)
     assert repr(client.channel(2)).startswith("<channel 2 of <hikyaku connection to 127.0.0.1")

@@ -33,6 +33,8 @@ from ._hikyaku import (
     Closed,
     Delivery,
     Error,
+    Invite,
+    Invites,
     Message,
     NotDelivered,
     Receipt,
@@ -42,7 +44,18 @@ from ._hikyaku import (
     Untrusted,
     __version__,
 )
-from ._options import Options, Path, ServerOptions, Transport, complete, trusted
+from ._discovery import SEARCH_TIME, Announcement, Host, hosts, wanted
+from ._options import (
+    Options,
+    Path,
+    ServerOptions,
+    Transport,
+    complete,
+    destination,
+    trusted,
+)
+from ._stats import ConnectionStats, ServerStats
+from ._stream import ByteStream
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -56,12 +69,18 @@ __all__ = [
     "ORDERED",
     "RELIABLE",
     "UNRELIABLE",
+    "Announcement",
+    "ByteStream",
     "Channel",
     "Closed",
     "Connection",
+    "ConnectionStats",
     "Delivery",
     "Error",
+    "Host",
     "Incoming",
+    "Invite",
+    "Invites",
     "Message",
     "NotDelivered",
     "Options",
@@ -72,16 +91,21 @@ __all__ = [
     "Refused",
     "Server",
     "ServerOptions",
+    "ServerStats",
     "TooLarge",
     "Transport",
     "Untrusted",
     "connect",
+    "discover",
     "listen",
     "reconnecting",
 ]
 
 Data = Union[bytes, bytearray, memoryview, str, Message]
 Address = Union[str, "tuple[str, int]"]
+
+#: What `connect` connects to.
+Destination = Union[Address, Host, Invite]
 
 #: Trust any key: the connection is encrypted, but with whom is not checked.
 ANY_KEY = "any"
@@ -157,6 +181,19 @@ class Channel:
 
     def __iter__(self) -> Iterator[Message]:
         return _messages(self._connection, self.number)
+
+    def stream(self, timeout: float | None = None) -> ByteStream:
+        """Returns the channel as a binary file: one ordered stream of bytes in each direction.
+
+        ::
+
+            with peer.channel(1).stream() as stream:
+                shutil.copyfileobj(file, stream)
+
+        Each call on it waits for up to `timeout` seconds. Both sides use the channel so, and for
+        nothing else; `into_byte_stream` is the same in Rust.
+        """
+        return ByteStream(self._connection, self.number, timeout)
 
     def set_priority(self, priority: int) -> None:
         """Sets the priority, 0 to 7; it is 3 at first."""
@@ -323,7 +360,7 @@ class Connection:
         return self._inner._queued_bytes(None)
 
     @property
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> ConnectionStats:
         """Statistics: times in seconds, rates in bytes per second."""
         return self._inner.stats
 
@@ -417,12 +454,13 @@ class Incoming:
 class Server:
     """Accepts connections: an iterator of them, and a context manager that closes them."""
 
-    __slots__ = ("_inner", "_closed", "__weakref__")
+    __slots__ = ("_announcements", "_closed", "_inner", "__weakref__")
 
     def __init__(self, inner: _hikyaku._Server) -> None:
         if not isinstance(inner, _hikyaku._Server):
             raise TypeError("hikyaku.listen(address) makes a server")
         self._inner = inner
+        self._announcements: list[Announcement] = []
         self._closed = False
 
     def accept(self, timeout: float | None = None) -> Connection:
@@ -450,10 +488,32 @@ class Server:
             raise Closed("the server is closed")
         return Refusal(*refused)
 
+    def announce(
+        self,
+        name: str,
+        *,
+        application: str,
+        room: str = "",
+        members: int | None = None,
+        needs_key: bool = False,
+        port: int | None = None,
+        mdns: bool = True,
+    ) -> Announcement:
+        """Announces the server on the local network, for `discover`, until that is stopped.
+
+        `application` is what clients search for, such as ``"thermometer/1"``, and `name` which of
+        them this is. Answers on the discovery `port`, and by mDNS.
+        """
+        about = (application, name, room, members, needs_key)
+        self._announcements.append(Announcement(self._inner._announce(about, port, mdns), True))
+        return self._announcements[-1]
+
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Closes all connections, each within `timeout` seconds, and the socket."""
         if not self._closed:
             self._closed = True
+            for announcement in self._announcements:
+                announcement.stop()
             self._inner._close(timeout)
 
     @property
@@ -467,7 +527,7 @@ class Server:
         return self._inner.fingerprint
 
     @property
-    def stats(self) -> dict[str, int]:
+    def stats(self) -> ServerStats:
         """Counters of the socket and of connections."""
         return self._inner.stats
 
@@ -518,23 +578,47 @@ class Reconnecting:
 
 
 def connect(
-    address: Address,
+    address: Destination,
     *,
     trust: str | Sequence[str] | None = None,
     timeout: float = 10.0,
     **options: Unpack[Options],
 ) -> Connection:
-    """Connects to a server, ``"host:port"`` or ``("host", port)``.
+    """Connects to a server: ``"host:port"``, ``("host", port)``, a `Host` or an `Invite` or its line.
 
     `trust` is the fingerprint of its key (``SHA256:...``) or several, the path of a known-hosts
     file, or ANY_KEY. Without it the key of a host is remembered at first, and checked from then on,
-    as ssh does it. The other options are those of `Options`: `identity`, `shared_key`, and so on.
+    as ssh does it; hosts and invites name the key. The other options are those of `Options`: `identity`, `shared_key`, and so on.
 
     Raises TimeoutError when nobody answers, Untrusted or Refused when one side does not want the
     other, OSError when the network says so.
     """
     wrap: Callable[[_hikyaku._Connection], Connection] = Connection
-    return _hikyaku._connect(address, trusted(trust), timeout, complete("connect", options), wrap)
+    all_options = complete("connect", options)
+    addresses, keys = destination(address, trust, all_options)
+    return _hikyaku._connect(addresses, keys, timeout, all_options, wrap)
+
+
+def discover(
+    application: str,
+    *,
+    name: str | None = None,
+    timeout: float = SEARCH_TIME,
+    targets: Sequence[tuple[str, int]] | None = None,
+    mdns: bool = True,
+) -> list[Host]:
+    """Searches the local network for servers that `Server.announce` an application.
+
+    ::
+
+        for host in hikyaku.discover("thermometer/1"):
+            with hikyaku.connect(host) as peer: ...
+
+    With a `name`, only servers of that name are returned, as soon as one is found; otherwise all
+    that answer within `timeout` seconds, by name. `targets` are addresses to ask instead of every
+    network of this machine. Nothing of a result is proved: connecting checks the key.
+    """
+    return hosts(_hikyaku._discover(wanted(application, name, timeout, targets, mdns)))
 
 
 def reconnecting(

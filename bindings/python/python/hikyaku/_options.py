@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, TypedDict, Union
+from typing import TYPE_CHECKING, Any, TypedDict, Union
+
+from ._discovery import Host
+from ._hikyaku import Invite
+
+if TYPE_CHECKING:
+    from . import Address, Destination
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -105,6 +111,19 @@ def complete(where: str, given: Any) -> dict[str, Any]:
     if options["filter"] is not None:
         options["filter"] = list(options["filter"])
     return options
+
+
+def destination(
+    to: Destination, trust: str | Sequence[str] | None, options: dict[str, Any]
+) -> tuple[list[Address], str | list[str] | None]:
+    """Returns the addresses of a server and whom to trust; adds the key of an invite to `options`."""
+    if isinstance(to, str) and to.lower().lstrip().startswith("hikyaku://"):
+        to = Invite.parse(to)
+    if isinstance(to, (Host, Invite)):
+        if isinstance(to, Invite) and to.has_shared_key and options["shared_key"] is None:
+            options["shared_key"] = to
+        return list(to.addresses), trusted(to.fingerprint if trust is None else trust)
+    return [to], trusted(trust)
 
 
 def trusted(trust: str | Sequence[str] | None) -> str | list[str] | None:

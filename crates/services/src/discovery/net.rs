@@ -122,8 +122,10 @@ impl Advertiser {
     }
 
     /// Ends the announcement, and withdraws it from mDNS.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.task.abort();
+        // When its socket is closed, nothing is answered any longer.
+        let _ = (&mut self.task).await;
         #[cfg(feature = "mdns")]
         if let Some(mdns) = self.mdns.as_ref() {
             mdns.stop().await;

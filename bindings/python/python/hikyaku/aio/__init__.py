@@ -31,24 +31,33 @@ from .. import (
     RELIABLE,
     UNRELIABLE,
     Address,
+    Announcement,
     Closed,
+    ConnectionStats,
     Data,
     Delivery,
+    Destination,
     Error,
+    Host,
+    Invite,
+    Invites,
     Message,
     NotDelivered,
     Options,
     Refusal,
     Refused,
     ServerOptions,
+    ServerStats,
     TooLarge,
     Transport,
     Untrusted,
     _hikyaku,
     _wrong,
 )
-from .._options import complete, trusted
+from .._discovery import SEARCH_TIME, hosts, wanted
+from .._options import complete, destination, trusted
 from ._bridge import Bridge, bridge
+from ._stream import ByteStream, Waiters
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -62,12 +71,18 @@ __all__ = [
     "ORDERED",
     "RELIABLE",
     "UNRELIABLE",
+    "Announcement",
+    "ByteStream",
     "Channel",
     "Closed",
     "Connection",
+    "ConnectionStats",
     "Delivery",
     "Error",
+    "Host",
     "Incoming",
+    "Invite",
+    "Invites",
     "Message",
     "NotDelivered",
     "Options",
@@ -78,10 +93,12 @@ __all__ = [
     "Refused",
     "Server",
     "ServerOptions",
+    "ServerStats",
     "TooLarge",
     "Transport",
     "Untrusted",
     "connect",
+    "discover",
     "listen",
     "reconnecting",
 ]
@@ -138,19 +155,12 @@ class Receipts:
 class _Reader:
     """Messages of a connection, or of one of its channels, for the tasks that wait for them."""
 
-    __slots__ = ("_inbox", "_loop", "_ready", "_waiters", "__weakref__")
+    __slots__ = ("_inbox", "_ready", "_waiters")
 
     def __init__(self, inner: _hikyaku._Connection, loop: Bridge, channel: int | None) -> None:
-        self._loop = loop.loop
         self._ready: deque[Message] = deque()
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._inbox = inner._inbox(loop.wakeups, loop.reader(self), channel)
-
-    def on_readable(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters = Waiters(loop)
+        self._inbox = inner._inbox(loop.wakeups, loop.reader(self._waiters), channel)
 
     def take(self, limit: int = 256) -> Message | None:
         """Returns the next message, or None."""
@@ -159,11 +169,7 @@ class _Reader:
         return self._ready.popleft() if self._ready else None
 
     async def recv(self) -> Message:
-        while (message := self.take()) is None:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            await waiter
-        return message
+        return await self._waiters.until(self.take)
 
     async def recv_many(self, limit: int) -> list[Message]:
         if not self._ready and (messages := self._inbox.take(limit)):
@@ -250,6 +256,13 @@ class Channel(_Receives):
     async def send_many(self, messages: Iterable[Data], *, delivery: Delivery = ORDERED) -> Receipts:
         """Sends as `Connection.send_many` does."""
         return await self._connection.send_many(messages, delivery=delivery, channel=self.number)
+
+    def stream(self) -> ByteStream:
+        """Returns the channel as one ordered stream of bytes in each direction.
+
+        Both sides use the channel so, and for nothing else. `hikyaku.Channel.stream` is the same.
+        """
+        return ByteStream(self._connection, self.number)
 
     def set_priority(self, priority: int) -> None:
         """Sets the priority, 0 to 7; it is 3 at first."""
@@ -399,7 +412,7 @@ class Connection(_Receives):
         return self._inner._queued_bytes(None)
 
     @property
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> ConnectionStats:
         """Statistics: times in seconds, rates in bytes per second."""
         return self._inner.stats
 
@@ -481,21 +494,37 @@ class _Connecting:
 
 
 def connect(
-    address: Address,
+    address: Destination,
     *,
     trust: str | Sequence[str] | None = None,
     timeout: float = 10.0,
     **options: Unpack[Options],
 ) -> _Connecting:
     """Connects to a server, as `hikyaku.connect` does: ``await`` it, or ``async with`` it."""
-    keys, all_options = trusted(trust), complete("connect", options)
+    all_options = complete("connect", options)
+    addresses, keys = destination(address, trust, all_options)
 
     def begin(loop: Bridge, token: int) -> None:
         _hikyaku._connect_later(
-            loop.wakeups, token, address, keys, timeout, all_options, Connection
+            loop.wakeups, token, addresses, keys, timeout, all_options, Connection
         )
 
     return _Connecting(begin)
+
+
+async def discover(
+    application: str,
+    *,
+    name: str | None = None,
+    timeout: float = SEARCH_TIME,
+    targets: Sequence[tuple[str, int]] | None = None,
+    mdns: bool = True,
+) -> list[Host]:
+    """Searches the local network for servers, as `hikyaku.discover` does."""
+    loop, search = bridge(), wanted(application, name, timeout, targets, mdns)
+    return hosts(
+        await loop.future(lambda token: _hikyaku._discover_later(loop.wakeups, token, search))
+    )
 
 
 class Reconnecting:
@@ -591,12 +620,13 @@ class Incoming:
 class Server:
     """Accepts connections: an async iterator of them, and an async context manager."""
 
-    __slots__ = ("_inner", "_closed", "__weakref__")
+    __slots__ = ("_announcements", "_closed", "_inner", "__weakref__")
 
     def __init__(self, inner: _hikyaku._Server) -> None:
         if not isinstance(inner, _hikyaku._Server):
             raise TypeError("hikyaku.aio.listen(address) makes a server")
         self._inner = inner
+        self._announcements: list[Announcement] = []
         self._closed = False
 
     async def accept(self) -> Connection:
@@ -641,10 +671,28 @@ class Server:
             raise Closed("the server is closed")
         return Refusal(*refused)
 
+    def announce(
+        self,
+        name: str,
+        *,
+        application: str,
+        room: str = "",
+        members: int | None = None,
+        needs_key: bool = False,
+        port: int | None = None,
+        mdns: bool = True,
+    ) -> Announcement:
+        """Announces the server on the local network, as `hikyaku.Server.announce` does."""
+        about = (application, name, room, members, needs_key)
+        self._announcements.append(Announcement(self._inner._announce(about, port, mdns), False))
+        return self._announcements[-1]
+
     async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Closes all connections, each within `timeout` seconds, and the socket."""
         if not self._closed:
             self._closed = True
+            for announcement in self._announcements:
+                announcement.stop()
             loop = bridge()
             await loop.future(
                 lambda token: self._inner._when_closed(loop.wakeups, token, timeout)
@@ -661,7 +709,7 @@ class Server:
         return self._inner.fingerprint
 
     @property
-    def stats(self) -> dict[str, int]:
+    def stats(self) -> ServerStats:
         """Counters of the socket and of connections."""
         return self._inner.stats
 
