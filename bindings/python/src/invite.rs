@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 
 use crate::{address::AddressArg, errors::HikyakuError, keys};
 
-/// An invite to a server: its addresses, its key, and what admits a guest. `str(invite)` is the line
-/// to send to the guest, who connects with `hikyaku.connect(line)`.
+/// An invite to a server: its addresses, its key, and what admits a guest. `str(invite)` is the
+/// line to send to the guest, who connects with `hikyaku.connect(line)`.
 #[pyclass(frozen, module = "hikyaku")]
 pub(crate) struct Invite(Native);
 
@@ -118,7 +118,8 @@ impl Invites {
         Self(Mutex::new(Issued::new(InMemory::default())))
     }
 
-    /// Issues an invite for one use. Raises ValueError for another one, and when too many are issued.
+    /// Issues an invite for one use. Raises ValueError for another one, and when too many are
+    /// issued.
     fn issue(&self, invite: &Invite) -> PyResult<()> {
         let Secret::OneUse(secret) = invite.0.secret() else {
             return Err(HikyakuError::value("make the invite with one_use=True"));

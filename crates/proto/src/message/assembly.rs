@@ -12,9 +12,10 @@ use crate::{error::Close, time::Time};
 
 /// A message that is incomplete.
 ///
-/// Memory: at most [`BUFFER`](super::buffers::BUFFER) or twice the bytes that arrived, whichever is more, and never more
-/// than the total (which the sender paid for, by credit or in the pool); about 80 bytes for each
-/// island. Bytes that arrive in order are copied once; bytes that arrive beyond a gap, twice.
+/// Memory: at most [`BUFFER`](super::buffers::BUFFER) or twice the bytes that arrived, whichever is
+/// more, and never more than four thirds of the total (which the sender paid for, by credit or in
+/// the pool); about 80 bytes for each island. Bytes that arrive in order are copied once; bytes
+/// that arrive beyond a gap, twice.
 #[derive(Debug)]
 pub(super) struct Assembly {
     total: usize,

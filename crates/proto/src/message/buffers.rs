@@ -1,7 +1,7 @@
 //! Buffers of long messages, used again and again.
 //!
-//! An allocator returns the pages of a freed buffer of this size to the system, which makes new ones
-//! for the next message: a third of the work of copying it.
+//! An allocator returns the pages of a freed buffer of this size to the system, which makes new
+//! ones for the next message.
 
 use std::{
     mem,

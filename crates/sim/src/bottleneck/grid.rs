@@ -89,7 +89,7 @@ const HEAD: &str = "\
 # One flow, Ordered, for 10 s: Mbit/s, by loss in percent (in bursts of 8 packets: b), and the mean
 # time in the queue without loss. A burst lasts for packets, not for a time: a flow that has stopped
 # meets the rest of it probe by probe.
-# Mbit/s  RTT ms  queue BDP           0     0.1       1       2       5      10      1b      5b     10b  ms
+# Mbit/s  RTT ms  queue BDP            0    0.1      1      2      5     10     1b     5b    10b  ms
 ";
 
 const SHARED_HEAD: &str = "
@@ -120,7 +120,7 @@ pub fn table(cheap: bool) -> Result<String, String> {
 
 fn single(path: Path, congestion: Congestion) -> Result<String, String> {
     let mut row = title(path);
-    let _ = write!(row, " {:<6}", congestion.name());
+    let _ = write!(row, " {:<5}", congestion.name());
     let mut queued = Duration::ZERO;
     for (index, (percent, bursts)) in LOSSES.into_iter().enumerate() {
         let loss = loss(percent / 100.0, bursts);
@@ -129,7 +129,7 @@ fn single(path: Path, congestion: Congestion) -> Result<String, String> {
         if index == 0 {
             queued = shares.queued;
         }
-        let _ = write!(row, " {:>7.2}", 8.0 * shares.total());
+        let _ = write!(row, " {:>6.2}", 8.0 * shares.total());
     }
     let _ = writeln!(row, " {:>5.1}", queued.as_secs_f64() * 1e3);
     Ok(row)

@@ -288,8 +288,8 @@ impl Inbox {
         self.ready.take(now, channel)
     }
 
-    /// Accounts for what was taken from `queue`, and moves all ready messages there. Calls `arrived`
-    /// as [`ReceiveQueue::move_to`] does.
+    /// Accounts for what was taken from `queue`, and moves all ready messages there. Calls
+    /// `arrived` as [`ReceiveQueue::move_to`] does.
     pub(crate) fn exchange(
         &mut self,
         now: Time,
