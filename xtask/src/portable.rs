@@ -27,13 +27,21 @@ const TARGETS: [Target; 2] = [
     },
 ];
 
-/// Checks the library with each of its features alone, and with none.
+/// Packages whose features may be left out, and their features.
+const FEATURES: [(&str, &[&str]); 2] = [
+    ("hikyaku", &["filter", "openssh", "futures"]),
+    ("hikyaku-cli", &["mdns", "systemd", "tui", "web"]),
+];
+
+/// Checks the library and the command with each of their features alone, and with none.
 pub(crate) fn features(root: &Path) -> Result<()> {
-    for features in ["", "filter", "openssh", "futures"] {
-        let args = ["clippy", "--package", "hikyaku", "--lib", "--no-default-features"];
-        let mut check = run::cargo(root, &args);
-        check.args(["--features", features, "--", "-D", "warnings"]);
-        run::must_succeed(&mut check)?;
+    for (package, features) in FEATURES {
+        for feature in [""].iter().chain(features) {
+            let args = ["clippy", "--package", package, "--no-default-features"];
+            let mut check = run::cargo(root, &args);
+            check.args(["--features", feature, "--", "-D", "warnings"]);
+            run::must_succeed(&mut check)?;
+        }
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ pub enum Entry {
         /// The event.
         before: Option<Seq>,
     },
+    /// A question for the topic of a room.
+    Topic(RoomName),
 }
 
 impl Entry {
@@ -26,7 +28,7 @@ impl Entry {
     pub fn has_text(&self) -> bool {
         match self {
             Self::Line(text) | Self::Text(text) => !text.trim().is_empty(),
-            Self::Older { .. } => false,
+            Self::Older { .. } | Self::Topic(_) => false,
         }
     }
 }

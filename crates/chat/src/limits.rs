@@ -172,13 +172,23 @@ pub const MAX_NAME_COLUMNS: usize = 32;
 /// Length of a name in bytes, as combining marks have no width: 32 letters of 4 bytes.
 pub const MAX_NAME_LEN: usize = 128;
 
-/// Length of a line in bytes, without its line end: two screens of text. Characters that are longer
-/// in JSON count more, so that each form of a line has a limit.
-pub const MAX_LINE_LEN: usize = 4_096;
+/// Length of a line in bytes, without its line end: a pasted log or letter of several screens goes
+/// as one message, also in Japanese. Characters that are longer in JSON count more, so that each
+/// form of a line has a limit, and fits in a datagram.
+pub const MAX_LINE_LEN: usize = 16 << 10;
+
+/// Bytes for which a line costs as much as a short one: a longer line costs its author as many
+/// lines as it has times as many bytes. So the rates of lines bound the bytes that a member can
+/// have stored, too.
+pub const LINE_UNIT: usize = 4 << 10;
+
+/// Bytes of text in a datagram to a member whose program reads text. Longer lines come in several:
+/// many programs read 4 KiB at most, and a datagram is lost with any of its packets.
+pub const TEXT_PART_LEN: usize = LINE_UNIT - 512;
 
 /// Length in bytes of the longest line as it is shown, without stamp and name: an unsafe character
 /// of three bytes becomes eight.
-pub const MAX_SHOWN_LEN: usize = 3 * MAX_LINE_LEN;
+pub const MAX_SHOWN_LEN: usize = MAX_LINE_LEN * 8 / 3;
 
 /// Length of a machine line in bytes: the longest text, doubled because each character may be
 /// escaped again, with names and fields around it.
@@ -271,11 +281,11 @@ pub const MAX_PRIVATE: usize = 256;
 pub const MAX_ARRIVALS: usize = 256;
 
 /// Lines of a web member that wait for its page, besides those that the system buffers for it;
-/// beyond that the page is slow, and falls back to its cursor. Together they have no more bytes
-/// than wait in a native connection.
+/// beyond that the page is slow, and falls back to its cursor. Most have some 500 bytes, and all
+/// pages of a room share them; the longest have 1 MiB together.
 pub const WEB_QUEUE: usize = 16;
 
-/// Bytes that a native member may have sent and the room has not taken: 30 of the longest lines.
+/// Bytes that a native member may have sent and the room has not taken: 8 of the longest lines.
 pub const MEMBER_CREDIT: u64 = 512 << 10;
 
 /// Bytes of lines that wait in a native connection to be sent, or to be acknowledged: what fits on
@@ -358,10 +368,10 @@ pub const MAX_REQUEST_JUMP: u64 = 1_000;
 pub const REQUEST_WINDOWS: usize = 8;
 
 /// Typed lines that wait to be sent; then the caller must wait. 25 seconds' worth at
-/// [`CLIENT_RATE`], and at most 4 MiB.
+/// [`CLIENT_RATE`], and at most 16 MiB.
 pub const MAX_WAITING_LINES: usize = 1_000;
 
-/// Messages of a client that its host may not have stored, at most 4 MiB: what is typed, or read
+/// Messages of a client that its host may not have stored, at most 16 MiB: what is typed, or read
 /// from a pipe, while the network is gone.
 pub const MAX_OUTBOX: usize = 1_000;
 
@@ -470,8 +480,8 @@ pub const LATE_LINES_WAIT: Duration = Duration::from_millis(20);
 /// single peer; a hundred concern the socket.
 pub const MAX_RECEIVE_ERRORS: u32 = 100;
 
-const _: () = assert!(WEB_QUEUE * MAX_MACHINE_LINE_LEN <= MEMBER_QUEUE);
 const _: () = assert!(STORAGE_SETTLED.as_millis() > STORE_AGAIN.as_millis());
+const _: () = assert!(WEB_QUEUE * MAX_MACHINE_LINE_LEN <= 4 * MEMBER_QUEUE);
 const _: () = assert!(CLIENT_RATE < DEFAULT_RATE && CLIENT_BURST < DEFAULT_BURST);
 const _: () = assert!(KEEP_ALIVE.as_secs() * 2 < DEFAULT_IDLE.as_secs());
 const _: () = assert!(

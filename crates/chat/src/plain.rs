@@ -1,11 +1,14 @@
 //! Translates between plain datagrams and a room: one datagram is one line.
 
+use std::iter;
+
 use hikyaku_text::{sanitize_bytes, sanitize_lines};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::{
     entry::narrowed,
     event::{Event, MemberId},
-    limits::MAX_LINE_LEN,
+    limits::{MAX_LINE_LEN, TEXT_PART_LEN},
     machine,
     request::{Action, Question, Request, text_len},
     room_name::RoomName,
@@ -61,6 +64,47 @@ pub fn parse_line(line: &[u8]) -> Request {
 #[must_use]
 pub fn render(stamp: &str, event: &Event, reader: Option<MemberId>) -> Option<String> {
     Some(write(stamp, &Language::English.event(event, reader)?))
+}
+
+/// Like [`render`], for datagrams to a program that reads text: a long line becomes several, each
+/// with its stamp and its speaker.
+pub(crate) fn render_parts(stamp: &str, event: &Event, reader: Option<MemberId>) -> Vec<String> {
+    let Some(sentence) = Language::English.event(event, reader) else { return Vec::new() };
+    let part = |text: &str| {
+        let text = text.into();
+        write(
+            stamp,
+            &match &sentence {
+                Sentence::Speech { speaker, .. } => {
+                    Sentence::Speech { speaker: speaker.clone(), text }
+                }
+                Sentence::Notice(_) => Sentence::Notice(text),
+                Sentence::Line(_) => Sentence::Line(text),
+            },
+        )
+    };
+    parts(sentence.text()).map(part).collect()
+}
+
+/// Cuts a text into parts of at most [`TEXT_PART_LEN`] bytes: after a space if one is near, and
+/// never within a character as readers see it, unless that is longer than a part.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let text = rest.take()?;
+        if text.len() <= TEXT_PART_LEN {
+            return Some(text);
+        }
+        let fitting = &text[..text.floor_char_boundary(TEXT_PART_LEN)];
+        let space = fitting.rfind(' ').map(|at| at + 1).filter(|at| *at > TEXT_PART_LEN / 2);
+        let cut = space.or_else(|| {
+            let mut edges = text.grapheme_indices(true).map(|(at, _)| at);
+            edges.by_ref().take_while(|at| *at <= fitting.len()).last().filter(|at| *at > 0)
+        });
+        let (part, more) = text.split_at(cut.unwrap_or(fitting.len()));
+        rest = Some(more);
+        Some(part)
+    })
 }
 
 /// Returns a sentence with its time of day.
@@ -299,6 +343,25 @@ mod tests {
         let event = Event::new(Stamp::from_millis(0), None, None, Kind::Closing);
         let line = render("12:34:56", &event, None);
         assert_eq!(line.as_deref(), Some("[12:34:56] * this chat is closing"));
+    }
+
+    #[test]
+    fn a_long_line_comes_in_parts_that_break_between_words_or_characters() {
+        let family = "👩\u{200d}👩\u{200d}👧\u{200d}👦";
+        for text in
+            ["飛脚".repeat(2_700), "some words ".repeat(1_000), family.repeat(600), "x".into()]
+        {
+            let author = Some(Author::new(MemberId(1), "alice"));
+            let kind = Kind::Said { text: text.clone(), emote: false };
+            let event = Event::new(Stamp::from_millis(0), author, None, kind);
+            let lines = render_parts("12:34:56", &event, None);
+            let part = |line: &String| line.strip_prefix("[12:34:56] alice: ").unwrap().to_owned();
+            let parts: Vec<_> = lines.iter().map(part).collect();
+            assert_eq!(parts.concat(), text);
+            assert_eq!(parts.len(), text.len().div_ceil(TEXT_PART_LEN));
+            assert!(parts.iter().all(|part| part.len() <= TEXT_PART_LEN));
+            assert!(parts.iter().all(|part| !part.starts_with('\u{200d}')), "{parts:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{RequestId, Seq},
+    limits::LINE_UNIT,
     message_id::MessageId,
     room_name::RoomName,
     sealed::Sealed,
@@ -120,6 +121,11 @@ pub(crate) fn text_len(text: &str) -> usize {
         c => "\\u0000".len() * c.len_utf16(),
     };
     text.len().max(text.chars().map(in_json).sum::<usize>().div_ceil(2))
+}
+
+/// Returns how many lines a text counts for in an allowance.
+pub(crate) fn lines_of(text: &str) -> u32 {
+    u32::try_from(text.len().div_ceil(LINE_UNIT)).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

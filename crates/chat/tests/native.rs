@@ -402,7 +402,7 @@ async fn a_member_who_reads_nothing_delays_nobody_and_is_notified_of_missed_line
     let slow = by_hand(&room, &host, &idler, 1).await;
     let talker = by_hand(&room, &host, &speaker, 2).await;
     // More than credit, queue and window hold together.
-    let long = "x".repeat(MAX_MACHINE_LINE_LEN / 5);
+    let long = "x".repeat(MAX_MACHINE_LINE_LEN / 20);
     let lines = 8 * MAX_LOG_EVENTS;
     let talking = async {
         for n in 0..lines {

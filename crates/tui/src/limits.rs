@@ -21,8 +21,8 @@ pub(crate) const MAX_ENTERED: usize = 200;
 /// Bytes in the input line: the length of one message.
 pub(crate) const MAX_INPUT: usize = MAX_LINE_LEN;
 
-/// Bytes of a pasted text: sixteen messages. Longer text belongs in a file.
-pub(crate) const MAX_PASTE: usize = 16 * MAX_LINE_LEN;
+/// Bytes of a pasted text: four messages. Longer text belongs in a file.
+pub(crate) const MAX_PASTE: usize = 4 * MAX_LINE_LEN;
 
 /// Names for completion, the newest ones.
 pub(crate) const MAX_NAMES: usize = 1_000;

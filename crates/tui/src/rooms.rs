@@ -14,6 +14,8 @@ pub(crate) struct Room {
     pub(crate) lines: Lines,
     /// Lines that arrived while another room was shown.
     pub(crate) unread: usize,
+    /// Lines that came while older ones were shown.
+    pub(crate) below: usize,
     /// One of them mentions the reader.
     pub(crate) names_me: bool,
     /// Its past was requested when it was first shown.
@@ -27,6 +29,7 @@ impl Room {
             topic: "".into(),
             lines: Lines::default(),
             unread: 0,
+            below: 0,
             names_me: false,
             was_shown: false,
         }

@@ -183,6 +183,8 @@ def a_message_shows_that_it_is_kept_and_who_has_it(new):
         ana.say("is the tea ready?")
         ben.sees("is the tea ready?")
         wait(lambda: ana.tick("is the tea ready?") == "✓✓", "Ben has it")
+        ana.reload()
+        wait(lambda: ana.tick("is the tea ready?") == "✓✓", "a reload forgets no tick")
         ben.say("もうすぐです。")
         ana.sees("もうすぐです。")
         assert ben.js("return document.documentElement.lang") == "ja"

@@ -22,9 +22,9 @@ pub const MAX_HEADERS: usize = 8 << 10;
 /// Time in which a page must identify itself. It does so at once.
 pub const OPENING_WITHIN: Duration = Duration::from_secs(10);
 
-/// Bytes of a message of a page: a line of 4 KiB whose every character is escaped, with room for
+/// Bytes of a message of a page: the longest line, whose every character is escaped, with room for
 /// the fields around it.
-pub const MAX_MESSAGE: usize = 32 << 10;
+pub const MAX_MESSAGE: usize = 64 << 10;
 
 /// Bytes that a connection of a page reads and writes at once: most messages are shorter.
 pub const SOCKET_BUFFER: usize = 4 << 10;

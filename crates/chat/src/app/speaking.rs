@@ -7,7 +7,7 @@ use crate::{
     machine,
     name::Name,
     plain::{is_rooms_own, parse_line},
-    request::{Action, Request},
+    request::{Action, Request, lines_of},
     time::Time,
 };
 
@@ -17,8 +17,9 @@ impl App {
         if self.is_unknown() || self.is_gone() {
             return None;
         }
-        while !self.waiting.is_empty() && self.pace.take(now, pace()) {
+        while self.pace.has(now, pace()) {
             let line = self.waiting.pop_front()?;
+            self.pace.charge(now, pace(), lines_of(&line));
             let sent = match self.server {
                 Server::Foreign => self.for_program(&line),
                 _ => self.for_room(&line),

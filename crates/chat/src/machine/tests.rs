@@ -171,8 +171,10 @@ fn additions_of_a_newer_version_are_ignored() {
 #[test]
 fn other_text_is_not_a_machine_line() {
     let deep = format!("{{\"hikyaku\":1,\"at\":1,\"kind\":{}", "[".repeat(10_000));
-    let long =
-        format!("{{\"hikyaku\":1,\"at\":1,\"kind\":\"joined\",\"x\":\"{}\"}}", "x".repeat(20_000));
+    let long = format!(
+        "{{\"hikyaku\":1,\"at\":1,\"kind\":\"joined\",\"x\":\"{}\"}}",
+        "x".repeat(MAX_MACHINE_LINE_LEN)
+    );
     let lines = [
         "",
         "{",
@@ -197,9 +199,9 @@ fn a_request_keeps_its_exact_text_and_has_a_limit_in_each_form() {
     let (request, _) = read_request(line).unwrap();
     assert_eq!(request.action, Action::Said("\x1b[2J\u{202e}\n".to_owned()));
     let line =
-        format!("{{\"hikyaku\":1,\"do\":\"said\",\"with\":\"{}\"}}", "\\u001b".repeat(2_000));
+        format!("{{\"hikyaku\":1,\"do\":\"said\",\"with\":\"{}\"}}", "\\u001b".repeat(6_000));
     let (request, _) = read_request(line.as_bytes()).unwrap();
-    assert_eq!(request.action, Action::TooLong(6_000));
+    assert_eq!(request.action, Action::TooLong(18_000));
 }
 
 proptest! {
@@ -224,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn the_longest_line_reaches_all(text in "[\\\\\"é飛]{0,2000}") {
+    fn the_longest_line_reaches_all(text in "[\\\\\"é飛]{0,6000}") {
         prop_assume!(text.len() <= MAX_LINE_LEN);
         let author = Author::new(MemberId(u64::MAX), "\"".repeat(MAX_NAME_LEN));
         let request = Some(RequestId(u64::MAX));

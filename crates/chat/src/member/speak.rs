@@ -15,7 +15,7 @@ use crate::{
     limits::{LARGE_READ_INTERVAL, LARGE_ROOM, MAX_JOINED_ROOMS, READ_INTERVAL},
     machine,
     message_id::MessageId,
-    request::{Action, Request},
+    request::{Action, Question, Request, lines_of},
     room_name::RoomName,
     sealed::{Sealed, Words},
     time::Now,
@@ -38,6 +38,9 @@ impl Member {
                 let typed = Typed::OlderThan(room.clone(), *before);
                 self.handle_parsed(now, chance, Ok(typed));
             }
+            Entry::Topic(room) => {
+                self.handle_parsed(now, chance, Ok(Typed::TopicOf(room.clone())));
+            }
         }
     }
 
@@ -48,7 +51,10 @@ impl Member {
 
     fn handle_parsed(&mut self, now: Now, chance: [u8; 10], typed: Result<Typed, TypedError>) {
         if self.stage != Stage::Here {
-            self.late += usize::from(!matches!(typed, Ok(Typed::Nothing | Typed::OlderThan(..))));
+            self.late += usize::from(!matches!(
+                typed,
+                Ok(Typed::Nothing | Typed::OlderThan(..) | Typed::TopicOf(_))
+            ));
             return;
         }
         match typed {
@@ -64,6 +70,7 @@ impl Member {
             Typed::Ask(_)
             | Typed::Older
             | Typed::OlderThan(..)
+            | Typed::TopicOf(_)
             | Typed::Nick(_)
             | Typed::Join(_)
             | Typed::Leave(_) => self.requests.is_full(),
@@ -88,6 +95,7 @@ impl Member {
             Typed::Ask(action) => self.ask(self.current.clone(), action),
             Typed::Older => self.ask(self.current.clone(), Action::History(self.oldest)),
             Typed::OlderThan(room, before) => self.ask(room, Action::History(before)),
+            Typed::TopicOf(room) => self.ask(room, Action::Asked(Question::Topic)),
             Typed::Nick(name) if *name.as_str() == *self.me.name => {}
             Typed::Nick(name) => {
                 self.wish = name.clone();
@@ -182,7 +190,7 @@ impl Member {
             Source::Requests => self.next_request(),
             Source::Outbox => self.next_message(),
         }?;
-        self.pace.take(now.time, pace());
+        self.pace.charge(now.time, pace(), lines_of(&line));
         Some(line)
     }
 

@@ -32,6 +32,8 @@ pub(super) enum Typed {
     Older,
     /// Show messages of a room before an event, or the most recent ones.
     OlderThan(RoomName, Option<Seq>),
+    /// Show the topic of a room.
+    TopicOf(RoomName),
     /// List the commands.
     Help,
     /// Leave the chat.

@@ -11,7 +11,7 @@ use crate::{
     },
     log::Log,
     rate::{Bucket, Rate},
-    request::Action,
+    request::{Action, lines_of},
     time::Time,
 };
 
@@ -77,6 +77,10 @@ impl<P: Peer, L: Log> Chat<P, L> {
             Action::Search(..) => Cost::Lines(SEARCH_COST),
             // Other members are charged for what is repeated to them.
             Action::Resumed(_) if call.from.reads_log() => Cost::Lines(MAX_REPLAY as u32),
+            Action::Said(text)
+            | Action::Emote(text)
+            | Action::Whispered(text)
+            | Action::WhisperedTo(_, text) => Cost::Lines(lines_of(text)),
             _ => Cost::Lines(1),
         }
     }

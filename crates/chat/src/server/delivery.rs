@@ -1,6 +1,6 @@
 //! Delivers events: each is formatted and sealed once per form, however many members receive it.
 
-use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeMap, sync::Arc};
 
 use hikyaku::dialect::Dialect;
 use hikyaku_plain::{PlainSender, ReplyTo};
@@ -17,7 +17,7 @@ use crate::{
     event::{Event, Kind, MemberId},
     log::Log,
     machine::{self, Device},
-    plain::render,
+    plain::render_parts,
     room::{Audience, Chat, Effect, Peer as _},
     store,
 };
@@ -48,17 +48,19 @@ pub(super) struct Readers<'a, L> {
     pub(super) routes: &'a BTreeMap<Member, Route>,
 }
 
-/// One event, sealed, in each form requested so far; `None` if a form has nothing to show or does
-/// not fit.
+/// Sealed datagrams: none if there is nothing to show; one that does not fit is left out.
+type Sealed = Vec<Vec<u8>>;
+
+/// One event in each form requested so far.
 #[derive(Default)]
 struct Written {
-    text: OnceCell<Option<Vec<u8>>>,
-    lines: OnceCell<Option<Vec<u8>>>,
-    machine: OnceCell<Option<Vec<u8>>>,
+    text: OnceCell<Sealed>,
+    lines: OnceCell<Sealed>,
+    machine: OnceCell<Sealed>,
 }
 
 impl Written {
-    fn form(&self, form: Form) -> &OnceCell<Option<Vec<u8>>> {
+    fn form(&self, form: Form) -> &OnceCell<Sealed> {
         match form {
             Form::Text => &self.text,
             Form::Lines => &self.lines,
@@ -102,16 +104,12 @@ impl<S: FnMut(Shown)> Delivery<S> {
             // Authors read another text than other members, or nothing.
             let is_own = reader.is_some_and(|reader| event.is_by(reader));
             if is_own && route.form != Form::Machine {
-                if let Some(sealed) = self.write(event, route, reader) {
-                    self.send_sealed(&sealed, route).await;
-                }
+                self.send_sealed(&self.write(event, route, reader), route).await;
                 continue;
             }
             let Some(written) = written.get(route.door) else { continue };
             let sealed = written.form(route.form).get_or_init(|| self.write(event, route, None));
-            if let Some(sealed) = sealed {
-                self.send_sealed(sealed, route).await;
-            }
+            self.send_sealed(sealed, route).await;
         }
     }
 
@@ -140,26 +138,31 @@ impl<S: FnMut(Shown)> Delivery<S> {
         native.publish(Entry { seq: event.seq, readers, author, line });
     }
 
-    /// Formats and seals an event in the form of a route; `None` if there is nothing to show.
-    fn write(&self, event: &Event, route: &Route, reader: Option<MemberId>) -> Option<Vec<u8>> {
+    /// Formats and seals an event in the form of a route.
+    fn write(&self, event: &Event, route: &Route, reader: Option<MemberId>) -> Sealed {
         // A greeting has one receiver, and so does its ticket.
         let is_greeting = matches!(event.kind, Kind::Greeted { .. });
-        let text = match route.form {
+        let mut texts = match route.form {
             Form::Machine if is_greeting => {
-                machine::write_greeting(event, route.ticket, route.nonce)
+                vec![machine::write_greeting(event, route.ticket, route.nonce)]
             }
-            Form::Machine => machine::write_event(event, None),
-            Form::Text => render(&time_of_day(event.at), event, reader)?,
-            Form::Lines => render(&time_of_day(event.at), event, reader)? + "\n",
+            Form::Machine => vec![machine::write_event(event, None)],
+            Form::Text | Form::Lines => render_parts(&time_of_day(event.at), event, reader),
         };
-        let door = self.doors.get(route.door)?;
-        door.sender.seal(text.as_bytes()).ok().map(Cow::into_owned)
+        if route.form == Form::Lines {
+            texts.iter_mut().for_each(|text| text.push('\n'));
+        }
+        let Some(door) = self.doors.get(route.door) else { return Vec::new() };
+        let sealed = texts.iter().map(|text| door.sender.seal(text.as_bytes()));
+        sealed.filter_map(|sealed| Some(sealed.ok()?.into_owned())).collect()
     }
 
-    async fn send_sealed(&mut self, sealed: &[u8], route: &Route) {
+    async fn send_sealed(&mut self, sealed: &[Vec<u8>], route: &Route) {
         let Some(door) = self.doors.get(route.door) else { return };
-        let sent = door.sender.send_sealed(sealed, route.to).await.is_ok();
-        self.unsent += u64::from(!sent);
+        for datagram in sealed {
+            let sent = door.sender.send_sealed(datagram, route.to).await.is_ok();
+            self.unsent += u64::from(!sent);
+        }
     }
 
     /// Sends an event to all devices of a member, or only to the one that asked if this is the

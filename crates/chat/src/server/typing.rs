@@ -16,7 +16,7 @@ use crate::{
     machine::Device,
     message_id::MessageId,
     plain::{parse_line, written_lines},
-    request::{Action, Request},
+    request::{Action, Question, Request},
     sealed::{Sealed, Words},
     time::Now,
 };
@@ -26,6 +26,7 @@ pub(super) fn parse_typed(entry: Entry) -> Request {
         Entry::Line(line) => parse_line(line.as_bytes()),
         Entry::Text(text) => written_lines(text.trim_end(), Action::Said).into(),
         Entry::Older { room, before } => Request { room, ..Action::History(before).into() },
+        Entry::Topic(room) => Request { room, ..Action::Asked(Question::Topic).into() },
     }
 }
 

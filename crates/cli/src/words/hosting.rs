@@ -11,16 +11,22 @@ pub(crate) enum Storage<'a> {
     NoHomeForOutbox,
     OutboxFails(Shown<'a>),
     NoHomeForHistory,
-    HistoryFails { error: Shown<'a>, option: &'a str },
+    HistoryFails {
+        error: Shown<'a>,
+        option: &'a str,
+    },
     TooManyInvites(usize),
     InvitesFail(Shown<'a>),
     GuestNotAdmitted(Shown<'a>),
+    #[cfg_attr(not(any(feature = "web", test)), expect(dead_code, reason = "there is no page"))]
     PageKey(Shown<'a>),
+    #[cfg_attr(not(any(feature = "web", test)), expect(dead_code, reason = "there is no page"))]
     PageKeyBroken(Shown<'a>),
 }
 
 /// A text about the page of a chat, and about codes to scan.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(any(feature = "web", test)), expect(dead_code, reason = "there is no page"))]
 pub(crate) enum Page<'a> {
     CannotListen(Shown<'a>, Shown<'a>),
     Unencrypted,

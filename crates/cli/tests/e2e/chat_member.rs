@@ -170,7 +170,7 @@ fn hostile_lines_cannot_control_a_terminal_or_stop_the_chat() {
     eve.out.line(|line| line.contains("name refused"));
     eve.type_part(&vec![b'x'; 10 << 20]);
     eve.type_line("");
-    eve.out.line(|line| line.contains("not sent: ") && line.contains("may have 4096"));
+    eve.out.line(|line| line.contains("not sent: ") && line.contains("may have 16384"));
     eve.type_all(b"after it");
     ben.out.line(|line| is_stamped(line, "eve: after it"));
     let ended = eve.end();

@@ -234,7 +234,7 @@ fn a_banner_says_that_lines_wait_while_the_host_is_away() {
         9,
         "
  #general                           ana
-the host cannot be reached; trying again
+no connection; 1 line waiting
 -- Thursday, 31 December 2026 --
 20:30 * this is a hikyaku chat; you are
         ana; here: ben, 花子; /help

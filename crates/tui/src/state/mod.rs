@@ -1,8 +1,13 @@
 //! The state of the screen, and how it changes.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
-use hikyaku_chat::{Stamp, entry::Entry, member::Shown, message_id::MessageId, words::Language};
+use hikyaku_chat::{
+    Stamp, entry::Entry, member::Shown, message_id::MessageId, room_name::RoomName, words::Language,
+};
 use jiff::tz::TimeZone;
 
 use crate::{
@@ -129,6 +134,8 @@ pub struct State {
     pending: BTreeSet<MessageId>,
     /// Requests for older lines, in order.
     asked: Vec<Asked>,
+    /// Rooms whose topics were asked for, in their order.
+    topics_asked: VecDeque<RoomName>,
     /// The answer that is arriving.
     page: Option<Page>,
     columns: u16,
@@ -155,6 +162,7 @@ impl State {
             has_past: true,
             pending: BTreeSet::new(),
             asked: Vec::new(),
+            topics_asked: VecDeque::new(),
             page: None,
             columns: 80,
             rows: 24,
@@ -164,6 +172,14 @@ impl State {
 
     /// Handles an event at `now`. Returns the requests to the caller.
     pub fn on(&mut self, input: Input, now: Stamp) -> Vec<Effect> {
+        let effects = self.change(input, now);
+        if self.is_at_newest() {
+            self.rooms.current_mut().below = 0;
+        }
+        effects
+    }
+
+    fn change(&mut self, input: Input, now: Stamp) -> Vec<Effect> {
         match input {
             Input::Key(key) => self.on_key(key, now),
             Input::Paste(text) => {
@@ -201,22 +217,28 @@ impl State {
             (_, Link::Reconnecting) => Say::Reconnecting { waiting },
             (_, Link::Connected) => return None,
         };
-        Some(say.write(self.look.language))
+        Some(say.fitting(self.look.language, self.columns))
+    }
+
+    /// Returns `true` if the newest line of the current room is shown.
+    pub(crate) fn is_at_newest(&self) -> bool {
+        matches!(self.view, View::Live) && self.rooms.current().lines.up == 0
     }
 
     /// Returns what stands above the input.
     pub(crate) fn status(&self) -> String {
         let waiting = self.pending.len();
+        let new = self.rooms.current().below;
         let say = match (&self.paste, &self.view) {
             (Some(paste), _) => paste.question(),
             (None, View::Hits(hits)) if hits.is_waiting => Say::Searching { words: &hits.words },
             (None, View::Hits(hits)) => Say::Found { words: &hits.words, count: hits.hits.len() },
-            (None, View::Past(_)) => Say::Past,
-            (None, View::Live) if self.rooms.current().lines.up > 0 => Say::Above,
+            (None, View::Past(_)) => Say::Past { new },
+            (None, View::Live) if !self.is_at_newest() => Say::Above { new },
             (None, View::Live) if waiting > 0 => Say::Waiting { waiting },
             (None, View::Live) => Say::Keys,
         };
-        say.write(self.look.language)
+        say.fitting(self.look.language, self.columns)
     }
 
     /// Shows a text that belongs to no line of the log.
@@ -243,6 +265,7 @@ impl State {
                 self.say(Say::Full, now);
             }
             Entry::Older { room, .. } => self.asked.retain(|asked| asked.room != room),
+            Entry::Topic(room) => self.topics_asked.retain(|asked| *asked != room),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use hikyaku_chat::{
     entry::Entry,
-    event::{PageOf, Seq},
+    event::{Event, PageOf, Seq},
     room_name::RoomName,
 };
 use ratatui_core::layout::Rect;
@@ -135,13 +135,24 @@ impl State {
         self.rooms.current_mut().lines.up = 0;
     }
 
-    /// Requests the past of a room that is shown for the first time.
+    /// Requests the topic and the past of a room that is shown for the first time.
     pub(super) fn ask_at_first(&mut self) -> Vec<Effect> {
         let room = self.rooms.current_mut();
-        if std::mem::replace(&mut room.was_shown, true) || !self.has_past {
+        if std::mem::replace(&mut room.was_shown, true) {
             return Vec::new();
         }
-        self.ask_older(true)
+        let room = room.name.clone();
+        self.topics_asked.push_back(room.clone());
+        let mut effects = vec![Effect::Enter(Entry::Topic(room))];
+        effects.extend(self.ask_older(true));
+        effects
+    }
+
+    /// Takes a topic that the screen has asked for itself: that is no news.
+    pub(super) fn is_asked_topic(&mut self, event: &Event) -> bool {
+        let is_answer = event.author.is_none() && event.seq.is_none();
+        let asked = self.topics_asked.iter().position(|room| *room == event.room);
+        is_answer && asked.is_some_and(|index| self.topics_asked.remove(index).is_some())
     }
 
     fn ask_older(&mut self, is_quiet: bool) -> Vec<Effect> {

@@ -81,12 +81,24 @@ mod tests {
     #[test]
     fn a_text_is_one_message_if_it_fits_and_breaks_between_lines() {
         assert_eq!(split("a\n  b\nc"), ["a\n  b\nc"]);
-        let line = "x".repeat(3_000);
+        let line = "x".repeat(MAX_LINE_LEN * 3 / 4);
         assert_eq!(split(&format!("{line}\n{line}")), [line.clone(), line]);
-        let long = "飛".repeat(2_000);
+        let long = "飛".repeat(MAX_LINE_LEN / 2);
         let messages = split(&long);
         assert_eq!(messages.iter().map(String::as_str).collect::<String>(), long);
         assert!(messages.iter().all(|message| message.len() <= MAX_LINE_LEN));
-        assert_eq!(split(&"y\n".repeat(4_096)).len(), 2);
+        assert_eq!(split(&"y\n".repeat(MAX_LINE_LEN)).len(), 2);
+    }
+
+    #[test]
+    fn eight_thousand_characters_of_any_script_are_one_message() {
+        for line in [
+            "a page of a log\n",
+            "飛脚が手紙を運びます。\n",
+            "👩\u{200d}👩\u{200d}👧 が e\u{301}\n",
+        ] {
+            let text = line.repeat(8_192 / line.len() + 1);
+            assert_eq!(split(&text), [text.trim_end()]);
+        }
     }
 }

@@ -84,6 +84,11 @@ impl State {
             _ => {}
         }
         let effects = self.on_change(line);
+        if let Kind::Topic { .. } = event.kind
+            && self.is_asked_topic(event)
+        {
+            return effects;
+        }
         if let Kind::Refused(Refusal::NoHistory) = event.kind
             && self.on_no_past()
         {
@@ -175,6 +180,8 @@ impl State {
             let room = self.rooms.find(&room);
             room.unread += 1;
             room.names_me |= names_me;
+        } else if !self.is_at_newest() {
+            self.rooms.current_mut().below += 1;
         }
         if names_me { self.ring(&ring, now) } else { Vec::new() }
     }

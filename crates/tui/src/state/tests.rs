@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hikyaku_chat::{
     event::{Author, Event, Kind, MemberId, PageOf, Refusal, Seq},
     json::Progress,
+    limits::MAX_LINE_LEN,
     member::Line,
     room_name::RoomName,
 };
@@ -102,8 +103,9 @@ fn unread_lines_are_counted_until_their_room_is_shown() {
     let room = state.rooms.find(&garden());
     assert_eq!((room.unread, room.names_me), (3, true));
     let effects = ctrl(&mut state, 'n');
-    let older = Entry::Older { room: garden(), before: Some(Seq(1)) };
-    assert_eq!(effects, [line("/join #garden"), vec![Effect::Enter(older)]].concat());
+    let topic = Effect::Enter(Entry::Topic(garden()));
+    let older = Effect::Enter(Entry::Older { room: garden(), before: Some(Seq(1)) });
+    assert_eq!(effects, [line("/join #garden"), vec![topic, older]].concat());
     assert_eq!(state.rooms.current().unread, 0);
     assert_eq!(ctrl(&mut state, 'p'), [line("/join #general")].concat(), "asked at first");
 }
@@ -136,8 +138,25 @@ fn a_view_that_is_scrolled_up_stays_when_lines_come() {
     assert!(up > 0);
     show(&mut state, said(50, "one\ntwo"), 0);
     assert_eq!(state.rooms.current().lines.up, up + 2);
+    assert_eq!(state.status(), "1 new line below; End returns");
     press(&mut state, Code::End);
-    assert_eq!(state.rooms.current().lines.up, 0);
+    assert_eq!((state.rooms.current().lines.up, state.rooms.current().below), (0, 0));
+    show(&mut state, said(51, "seen"), 0);
+    assert_eq!(state.rooms.current().below, 0);
+}
+
+#[test]
+fn the_topic_that_was_asked_for_is_in_the_header_and_is_no_news() {
+    let mut state = State::new(Setup::new("ana", TimeZone::UTC));
+    let connected = Shown::State(hikyaku_chat::member::State::Connected);
+    let asked = state.on(Input::Shown(connected), at(0));
+    assert!(asked.contains(&Effect::Enter(Entry::Topic(RoomName::general()))), "{asked:?}");
+    let topic = || Event::new(at(0), None, None, Kind::Topic { text: "lunch".into() });
+    show(&mut state, topic(), 0);
+    assert_eq!(&*state.rooms.current().topic, "lunch");
+    assert_eq!(texts(&state).len(), 0);
+    show(&mut state, topic(), 0);
+    assert_eq!(texts(&state).len(), 1, "an answer to the reader");
 }
 
 #[test]
@@ -215,7 +234,7 @@ fn a_pasted_line_is_inserted_and_a_long_text_needs_confirmation() {
     let mut state = state();
     state.on(Input::Paste("one\tline\n".to_owned()), at(0));
     assert_eq!(state.editor.text(), "one    line");
-    state.on(Input::Paste("x".repeat(5_000)), at(0));
+    state.on(Input::Paste("x".repeat(MAX_LINE_LEN + 1)), at(0));
     let effects = press(&mut state, Code::Enter);
     assert_eq!(effects.len(), 2, "two messages");
     assert_eq!(state.editor.text(), "one    line");

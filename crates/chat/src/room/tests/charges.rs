@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     limits::{
-        DEFAULT_BURST, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, FAN_OUT_RATE, MAX_LINE_LEN,
+        DEFAULT_BURST, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, FAN_OUT_RATE, LINE_UNIT, MAX_LINE_LEN,
         MAX_MEMBERS_PER_IP, MAX_NAME_SUFFIX, MAX_REPLAY, MAX_ROOMS_PER_MEMBER, OPENING_COST,
         SEARCH_COST, SIGN_BURST, SIGN_RATE, SITE_SHARE,
     },
@@ -71,6 +71,7 @@ fn requests_that_cost_the_host_more_cost_the_member_more() {
     for (action, most) in [
         (Action::Search("tea".to_owned(), None), count(SEARCH_COST)),
         (Action::Resumed(Seq::START), count(MAX_REPLAY as u32)),
+        (said(&"x".repeat(MAX_LINE_LEN)), count((MAX_LINE_LEN / LINE_UNIT) as u32)),
     ] {
         let mut chat = keyed(&[(OLGA, "olga")]);
         for _ in 0..1_000 {

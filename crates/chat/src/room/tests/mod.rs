@@ -8,7 +8,7 @@ use std::{
 use super::*;
 use crate::{
     event::Seq,
-    limits::{FAN_OUT_RATE, LINE_OVERHEAD, MAX_LOG_EVENTS},
+    limits::{FAN_OUT_RATE, LINE_OVERHEAD, LINE_UNIT, MAX_LOG_EVENTS},
     log::MemoryLog,
     request::Question,
     time::Stamp,
@@ -291,8 +291,8 @@ fn an_unknown_command_is_answered_to_its_sender_only() {
 #[test]
 fn a_line_too_long_is_refused_and_counted() {
     let mut room = alice_and_bob();
-    let told = act(&mut room, 0, 1, Action::TooLong(5_000));
-    assert_eq!(told, ["1 not sent: the line has 5000 bytes, and a line may have 4096"]);
+    let told = act(&mut room, 0, 1, Action::TooLong(20_000));
+    assert_eq!(told, ["1 not sent: the line has 20000 bytes, and a line may have 16384"]);
     assert_eq!(room.stats().dropped_too_long, 1);
 }
 
@@ -433,7 +433,7 @@ fn a_room_limits_the_bytes_it_sends() {
     let mut effects = Vec::new();
     for second in 60..70 {
         for peer in 0..1_000 {
-            let action = said(&"x".repeat(MAX_LINE_LEN));
+            let action = said(&"x".repeat(LINE_UNIT));
             room.handle(at(second * 1_000), peer, action, &mut effects);
         }
     }
@@ -451,11 +451,11 @@ fn drops_of_a_busy_room_are_counted_and_reported_once() {
     let mut room = crowd();
     let mut told = Vec::new();
     for _ in 0..100 {
-        told.append(&mut act(&mut room, 60_000, 1, said(&"x".repeat(MAX_LINE_LEN))));
+        told.append(&mut act(&mut room, 60_000, 1, said(&"x".repeat(LINE_UNIT))));
     }
     let stats = room.stats();
     assert_eq!((stats.relayed + stats.dropped_busy, stats.dropped_too_fast), (100, 0));
-    let fitting = u64::from(FAN_OUT_RATE) / (1_000 * (MAX_LINE_LEN + LINE_OVERHEAD) as u64);
+    let fitting = u64::from(FAN_OUT_RATE) / (1_000 * (LINE_UNIT + LINE_OVERHEAD) as u64);
     assert!((fitting * 2 / 3..fitting * 4 / 3).contains(&stats.relayed), "{stats:?}");
     assert_eq!(told.iter().filter(|line| line.starts_with("1 the chat is too busy")).count(), 1);
     assert_eq!(act(&mut room, 70_000, 2, said("hi")), ["* 2: hi"]);
@@ -469,7 +469,7 @@ fn a_busy_room_admits_nobody_and_its_host_can_still_speak() {
         act(&mut room, 0, peer, Action::Heard);
     }
     for _ in 0..100 {
-        act(&mut room, 60_000, 1, said(&"x".repeat(MAX_LINE_LEN)));
+        act(&mut room, 60_000, 1, said(&"x".repeat(LINE_UNIT)));
     }
     assert!(act(&mut room, 60_000, 1_000, Action::Heard).is_empty());
     assert_eq!(act(&mut room, 60_000, 0, said("hush")), ["* 0: hush"]);
@@ -483,7 +483,7 @@ fn the_host_is_not_limited() {
         act(&mut room, 0, peer, Action::Heard);
     }
     for _ in 0..100 {
-        act(&mut room, 60_000, 0, said(&"x".repeat(MAX_LINE_LEN)));
+        act(&mut room, 60_000, 0, said(&"x".repeat(LINE_UNIT)));
     }
     assert_eq!(act(&mut room, 60_000, 1, said("hi")), ["* 1: hi"]);
 }
