@@ -101,7 +101,9 @@ impl Complaints {
     /// Reports a DTLS peer that was refused, or that refused us; others only with `-v`.
     pub(crate) fn report_peer(&mut self, notice: &Notice) {
         match notice {
-            Notice::Established(peer) if self.wanted => self.say(&format!("{peer} came in (DTLS)")),
+            Notice::Established(peer) if self.wanted => {
+                self.say(&say!("{peer} came in (DTLS)", "{peer} が接続しました（DTLS）"))
+            }
             Notice::Ended(peer, why) | Notice::Failed(peer, why)
                 if self.wanted || (why.is_refusal() && !self.quiet) =>
             {
@@ -166,9 +168,11 @@ impl Complaints {
 
 /// Prints the final figures of a native listener, for `-v`.
 pub(crate) fn report_figures(connections: u64, messages: u64, stats: &EndpointStats) {
-    note(&format!(
+    note(&say!(
         "connections {connections}, messages {messages}, datagrams received {}, sent {}",
-        stats.received, stats.sent
+        "接続 {connections}、メッセージ {messages}、データグラムの受信 {}、送信 {}",
+        stats.received,
+        stats.sent
     ));
     let filtered = (stats.filtered > 0).then_some(SaysDropped::Filtered(stats.filtered));
     let discards = stats.discards.iter().filter(|(_, count)| **count > 0);

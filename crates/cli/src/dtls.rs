@@ -13,7 +13,7 @@ use crate::{
     exit::Failure,
     limits::HANDSHAKE_NOTE,
     output::{note, warn},
-    words::Sender,
+    words::{Both, Sender},
 };
 
 /// Returns the client's configuration if DTLS is enabled. Its handshake may take `timeout`.
@@ -89,10 +89,12 @@ pub(crate) fn configured(
         return Ok(ServerConfig::with_shared_key(key)?);
     }
     let Some(own) = certified(args)? else {
-        return Err(Failure::usage(
+        return Err(Failure::usage(Both(
             "--dtls needs --cert FILE --key FILE (`hikyaku keygen --cert NAME` makes both), or \
              --psk IDENTITY:KEYFILE",
-        ));
+            "--dtls には --cert FILE --key FILE（`hikyaku keygen --cert NAME` で両方を作成できます）か \
+             --psk IDENTITY:KEYFILE が必要です",
+        )));
     };
     let clients = listen.client_ca.as_deref().map(Anchors::read).transpose()?;
     Ok(ServerConfig::new(&own, clients, min(args))?)
@@ -105,9 +107,10 @@ fn min(args: &DtlsKeyArgs) -> MinVersion {
 fn shared_key(args: &DtlsKeyArgs) -> Result<Option<PreShared>, Failure> {
     let Some((identity, file)) = &args.psk else { return Ok(None) };
     if min(args) == MinVersion::V1_3 {
-        return Err(Failure::usage(
+        return Err(Failure::usage(Both(
             "--psk speaks DTLS 1.2 alone; leave out --min-version 1.3, or use certificates",
-        ));
+            "--psk は DTLS 1.2 だけです。--min-version 1.3 を外すか、証明書を使ってください",
+        )));
     }
     Ok(Some(PreShared::read(identity, file)?))
 }

@@ -26,6 +26,7 @@ use crate::{
     line::Line,
     mismatch::{Place, at_sender},
     output,
+    words::{self, InWords as _, joined},
 };
 
 /// The reason why a command failed.
@@ -50,7 +51,9 @@ impl Failure {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Failed(text) | Self::Usage(text) | Self::Refused(text) => text.clone(),
-            Self::OutputClosed => "nobody reads the output".to_owned(),
+            Self::OutputClosed => {
+                say!("nobody reads the output", "出力を読み取るプログラムがありません")
+            }
         }
     }
 
@@ -67,8 +70,8 @@ impl Failure {
     /// Appends a hint to the message, if an attempt failed.
     pub(crate) fn with_hint(self, hint: &str) -> Self {
         match self {
-            Self::Failed(text) => Self::Failed(format!("{text}; {hint}")),
-            Self::Refused(text) => Self::Refused(format!("{text}; {hint}")),
+            Self::Failed(text) => Self::Failed(joined(&text, hint)),
+            Self::Refused(text) => Self::Refused(joined(&text, hint)),
             other => other,
         }
     }
@@ -115,20 +118,26 @@ impl From<io::Error> for Failure {
 /// Returns an error if the system has too few descriptors left for the runtime, which would panic.
 pub(crate) fn check_descriptors() -> Result<(), Failure> {
     let enough: io::Result<Vec<_>> = (0..RUNTIME_PIPES).map(|_| io::pipe()).collect();
-    let few = |e| format!("cannot start: {}; `ulimit -n` shows the limit", in_words(&e));
+    let few = |e| {
+        say!(
+            "cannot start: {}; `ulimit -n` shows the limit",
+            "開始できません: {}。上限は `ulimit -n` で確認できます",
+            in_words(&e)
+        )
+    };
     enough.map(drop).map_err(|e| Failure::Failed(few(e)))
 }
 
 /// Returns the operating system's message, without the context that wraps it.
 pub(crate) fn in_words(error: &io::Error) -> String {
-    os_error(error).map_or_else(|| error.to_string(), |error| error.to_string())
+    os_error(error).map_or_else(|| error.to_string(), |error| error.in_words())
 }
 
 impl From<AddressError> for Failure {
     fn from(error: AddressError) -> Self {
         match error {
-            AddressError::Resolve { .. } => Self::failed(error),
-            _ => Self::usage(error),
+            AddressError::Resolve { .. } => Self::failed(error.in_words()),
+            _ => Self::usage(error.in_words()),
         }
     }
 }
@@ -136,8 +145,8 @@ impl From<AddressError> for Failure {
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
         match error {
-            BindError::NotOurs(_) | BindError::NoInterface(_) => Self::usage(error),
-            _ => Self::failed(error),
+            BindError::NotOurs(_) | BindError::NoInterface(_) => Self::usage(error.in_words()),
+            _ => Self::failed(error.in_words()),
         }
     }
 }
@@ -158,14 +167,16 @@ impl From<PlainSendError> for Failure {
         match error {
             PlainSendError::Bind(error) => error.into(),
             PlainSendError::Dtls { ref ended, .. } => {
-                let text = error.to_string();
+                let text = error.in_words();
                 if ended.is_refusal() { Self::Refused(text) } else { Self::Failed(text) }
             }
             PlainSendError::OtherDialect { ref target, dialect } => {
                 Self::failed(at_sender(target, dialect, Dialect::Dtls, Place::Listener))
             }
-            PlainSendError::TooLarge { .. } | PlainSendError::Forbidden(_) => Self::usage(error),
-            _ => Self::failed(error),
+            PlainSendError::TooLarge { .. } | PlainSendError::Forbidden(_) => {
+                Self::usage(error.in_words())
+            }
+            _ => Self::failed(error.in_words()),
         }
     }
 }
@@ -173,11 +184,11 @@ impl From<PlainSendError> for Failure {
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         match error {
-            FileError::Exposed { .. } | FileError::NotOurs(_) => Self::Refused(error.to_string()),
+            FileError::Exposed { .. } | FileError::NotOurs(_) => Self::Refused(error.in_words()),
             FileError::Exists(_) | FileError::NoFolder { .. } | FileError::Write { .. } => {
-                Self::failed(error)
+                Self::failed(error.in_words())
             }
-            _ => Self::usage(error),
+            _ => Self::usage(error.in_words()),
         }
     }
 }
@@ -186,8 +197,8 @@ impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::File(error) => error.into(),
-            KeyError::WrongPassphrase(_) => Self::Refused(error.to_string()),
-            _ => Self::usage(error),
+            KeyError::WrongPassphrase(_) => Self::Refused(error.in_words()),
+            _ => Self::usage(error.in_words()),
         }
     }
 }
@@ -196,15 +207,15 @@ impl From<CredentialError> for Failure {
     fn from(error: CredentialError) -> Self {
         match error {
             CredentialError::File(error) => error.into(),
-            CredentialError::Generate(_) => Self::failed(error),
-            _ => Self::usage(error),
+            CredentialError::Generate(_) => Self::failed(error.in_words()),
+            _ => Self::usage(error.in_words()),
         }
     }
 }
 
 impl From<FilterError> for Failure {
     fn from(error: FilterError) -> Self {
-        Self::usage(error)
+        Self::usage(error.in_words())
     }
 }
 
@@ -234,15 +245,18 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
             let _ = error.print();
             return ExitCode::from(2);
         }
-        _ => one_line(&error.render().to_string()),
+        _ => words::refused_line(error).unwrap_or_else(|| one_line(&error.render().to_string())),
     };
     let message = without_invites(message, words);
     let message = match habits::instead(words) {
         // clap's suggestion is a guess from the letters.
-        Some(instead) => format!("{}; {instead}", message.split("; ").next().unwrap_or_default()),
+        Some(instead) => {
+            let message = message.split("; ").next().unwrap_or_default();
+            joined(message.split('。').next().unwrap_or_default(), &instead)
+        }
         None => message,
     };
-    let failure = Failure::Usage(format!("{message} (try --help)"));
+    let failure = Failure::Usage(say!("{message} (try --help)", "{message}（詳しくは --help）"));
     report(Err(if wants_json(words) { failure.in_json(None) } else { failure }))
 }
 

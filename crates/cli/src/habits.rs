@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::Ipv6Addr};
 
 use hikyaku::{address::Address, limits::DEFAULT_PORT};
 
-use crate::{args::TalkArgs, output::warn};
+use crate::{args::TalkArgs, output::warn, words::Both};
 
 const COMMANDS: [&str; 6] = ["send", "listen", "chat", "ping", "keygen", "key"];
 
@@ -19,10 +19,16 @@ pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     let command = *words.first()?;
     let lower = command.to_lowercase();
     if command != lower && COMMANDS.contains(&lower.as_str()) {
-        return Some(format!("commands are in lower case: hikyaku {lower}"));
+        return Some(say!(
+            "commands are in lower case: hikyaku {lower}",
+            "コマンドは小文字です: hikyaku {lower}"
+        ));
     }
     if command == "-l" || command.starts_with("-l") && command.len() <= 4 {
-        return Some("to listen: hikyaku listen :PORT (--plain for any UDP program)".to_owned());
+        return Some(say!(
+            "to listen: hikyaku listen :PORT (--plain for any UDP program)",
+            "待ち受けるには: hikyaku listen :PORT（どの UDP プログラムとも通信するには --plain）"
+        ));
     }
     let rest = &words[1..];
     let flag = rest.iter().find_map(|word| option_of_others(word, command));
@@ -55,12 +61,29 @@ fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
         _ => "hikyaku send HOST:5005",
     };
     let suggestion = match letter {
-        'p' => format!("the port is part of the address: {form}"),
-        'l' => "to listen: hikyaku listen :PORT (--plain for any UDP program)".to_owned(),
-        'u' => "it is always UDP; --plain speaks it with any program".to_owned(),
-        'w' => "--timeout TIME says how long to wait; `listen` ends after --for TIME".to_owned(),
-        'k' => "`listen` hears all senders until Ctrl-C; --once ends it after one".to_owned(),
-        _ => "a key of your own is --identity KEY; with --plain, --sign KEY".to_owned(),
+        'p' => {
+            say!("the port is part of the address: {form}", "ポートはアドレスに含めます: {form}")
+        }
+        'l' => say!(
+            "to listen: hikyaku listen :PORT (--plain for any UDP program)",
+            "待ち受けるには: hikyaku listen :PORT（どの UDP プログラムとも通信するには --plain）"
+        ),
+        'u' => say!(
+            "it is always UDP; --plain speaks it with any program",
+            "常に UDP です。--plain を付けるとどのプログラムとも通信できます"
+        ),
+        'w' => say!(
+            "--timeout TIME says how long to wait; `listen` ends after --for TIME",
+            "待つ時間は --timeout TIME で指定します。`listen` は --for TIME で終了します"
+        ),
+        'k' => say!(
+            "`listen` hears all senders until Ctrl-C; --once ends it after one",
+            "`listen` は Ctrl-C まですべての送信者から受信します。--once なら 1 件で終了します"
+        ),
+        _ => say!(
+            "a key of your own is --identity KEY; with --plain, --sign KEY",
+            "自分の鍵は --identity KEY で指定します。--plain では --sign KEY です"
+        ),
     };
     Some((name.to_owned(), suggestion))
 }
@@ -74,18 +97,23 @@ fn old_listener_options(command: &str, words: &[&str]) -> Option<String> {
         |word: &&&str| word.starts_with("--also-plain") || word.starts_with("--also-dtls");
     if let Some(word) = words.iter().find(renamed) {
         let now = word.split('=').next().unwrap_or(word).replacen("--also-", "--", 1);
-        return Some(format!("it is {now} ADDR now: hikyaku chat host {now} ADDR"));
+        return Some(say!(
+            "it is {now} ADDR now: hikyaku chat host {now} ADDR",
+            "今は {now} ADDR です: hikyaku chat host {now} ADDR"
+        ));
     }
     let at = words.iter().position(|word| ["--plain", "--dtls"].contains(word))?;
     if words.get(at + 1).is_some_and(|next| !next.starts_with('-')) {
         return None;
     }
     let (flag, what) = match words[at] {
-        "--dtls" => ("--dtls", "DTLS"),
-        _ => ("--plain", "plain datagrams"),
+        "--dtls" => ("--dtls", Both("DTLS", "DTLS")),
+        _ => ("--plain", Both("plain datagrams", "プレーンなデータグラム")),
     };
-    Some(format!(
+    Some(say!(
         "{flag} ADDR takes {what} beside the native room; for a room of {what} alone: hikyaku \
+         chat host {flag}-only",
+        "{flag} ADDR はネイティブのルームに加えて{what}を受け付けます。{what}だけのルームは: hikyaku \
          chat host {flag}-only"
     ))
 }
@@ -105,7 +133,10 @@ fn spare_port(command: &str, words: &[&str]) -> Option<String> {
         _ => return None,
     };
     let form = with_port(&address, words[at]);
-    Some(format!("the port is part of the address: hikyaku {command} {form}"))
+    Some(say!(
+        "the port is part of the address: hikyaku {command} {form}",
+        "ポートはアドレスに含めます: hikyaku {command} {form}"
+    ))
 }
 
 /// Recognizes `chat HOST` and `chat --plain join HOST`: the role comes before everything else.
@@ -119,12 +150,22 @@ fn chat_without_a_role(command: &str, words: &[&str]) -> Option<String> {
     let all = words.join(" ");
     if let Some(role) = free.iter().copied().find(|word| ROLES.contains(word)) {
         let others: Vec<&str> = words.iter().copied().filter(|word| *word != role).collect();
-        return Some(format!("the role comes first: hikyaku chat {role} {}", others.join(" ")));
+        return Some(say!(
+            "the role comes first: hikyaku chat {role} {}",
+            "役割を先に書きます: hikyaku chat {role} {}",
+            others.join(" ")
+        ));
     }
     let is_address = |word: &&str| word.parse::<Address>().is_ok() && !is_port(word);
     Some(match free.iter().copied().find(is_address) {
-        Some(_) => format!("to join the room there: hikyaku chat join {all}"),
-        None => "hikyaku chat host opens a room, hikyaku chat join HOST joins one".to_owned(),
+        Some(_) => say!(
+            "to join the room there: hikyaku chat join {all}",
+            "そこのルームに参加するには: hikyaku chat join {all}"
+        ),
+        None => say!(
+            "hikyaku chat host opens a room, hikyaku chat join HOST joins one",
+            "hikyaku chat host でルームを開き、hikyaku chat join HOST で参加します"
+        ),
     })
 }
 
@@ -159,37 +200,83 @@ fn free_words<'w>(words: &[&'w str]) -> Vec<&'w str> {
 fn option_of_another_command(command: &str, words: &[&str]) -> Option<String> {
     let name = |word: &'_ str| word.split('=').next().unwrap_or_default().to_owned();
     let options = words.iter().filter(|word| word.starts_with("--")).map(|word| name(word));
-    options.into_iter().find_map(|option| instead_of(command, &option).map(str::to_owned))
+    options
+        .into_iter()
+        .find_map(|option| instead_of(command, &option).map(|both| both.text().to_owned()))
 }
 
-fn instead_of(command: &str, option: &str) -> Option<&'static str> {
+fn instead_of(command: &str, option: &str) -> Option<Both> {
     Some(match (command, option) {
-        ("listen", "--timeout") => "`listen` ends after --for TIME",
-        ("listen", "--json") => "--format json prints an object per message",
-        ("listen", "--raw") => "--format raw prints the bytes of a stream",
-        ("listen", "--file") => "--save DIR saves the files that `send --file` sends",
-        ("listen", "--trust" | "--authorized-keys") => {
-            "--allow-key FILE names the keys that are let in"
+        ("listen", "--timeout") => {
+            Both("`listen` ends after --for TIME", "`listen` は --for TIME で終了します")
         }
-        ("listen", "--reply") => "--echo answers each datagram with itself (with --plain)",
-        ("listen", "--retries") => "`send --plain --ack` resends; `listen --plain --ack` answers",
-        ("listen", "--group" | "--multicast") => "--join GROUP receives a multicast group",
-        ("listen", "--output" | "--out") => {
-            "messages go to standard output: >FILE; --save DIR saves files"
+        ("listen", "--json") => Both(
+            "--format json prints an object per message",
+            "--format json を付けるとメッセージごとにオブジェクトを出力します",
+        ),
+        ("listen", "--raw") => Both(
+            "--format raw prints the bytes of a stream",
+            "--format raw を付けるとストリームをそのまま出力します",
+        ),
+        ("listen", "--file") => Both(
+            "--save DIR saves the files that `send --file` sends",
+            "`send --file` のファイルは --save DIR で保存します",
+        ),
+        ("listen", "--trust" | "--authorized-keys") => Both(
+            "--allow-key FILE names the keys that are let in",
+            "受け入れる鍵は --allow-key FILE で指定します",
+        ),
+        ("listen", "--reply") => Both(
+            "--echo answers each datagram with itself (with --plain)",
+            "--echo は各データグラムをそのまま返します（--plain と併用）",
+        ),
+        ("listen", "--retries") => Both(
+            "`send --plain --ack` resends; `listen --plain --ack` answers",
+            "`send --plain --ack` は再送し、`listen --plain --ack` は応答します",
+        ),
+        ("listen", "--group" | "--multicast") => Both(
+            "--join GROUP receives a multicast group",
+            "マルチキャストグループは --join GROUP で受信します",
+        ),
+        ("listen", "--output" | "--out") => Both(
+            "messages go to standard output: >FILE; --save DIR saves files",
+            "メッセージは標準出力に出ます: >FILE。ファイルは --save DIR で保存します",
+        ),
+        ("send", "--once" | "--for" | "--until") => Both(
+            "`send` ends by itself when everything is written; the option is for `listen`",
+            "`send` はすべて書き込まれると自動で終了します。これは `listen` のオプションです",
+        ),
+        ("send", "--save") => Both(
+            "--file PATH sends a file; `listen --save DIR` saves it",
+            "ファイルは --file PATH で送り、`listen --save DIR` で保存します",
+        ),
+        ("send", "--echo") => Both(
+            "`listen --plain --echo` answers; `send --plain --reply` prints it",
+            "`listen --plain --echo` が応答し、`send --plain --reply` がそれを表示します",
+        ),
+        ("send", "--join" | "--group" | "--multicast") => Both(
+            "send --plain to the group's address; `listen --plain --join GROUP` receives it",
+            "グループのアドレスに send --plain で送り、`listen --plain --join GROUP` で受信します",
+        ),
+        ("send", "--allow-key") => Both(
+            "--trust FINGERPRINT says who the listener must be",
+            "相手の受信側は --trust FINGERPRINT で指定します",
+        ),
+        ("send", "--message") => Both(
+            "messages follow the address: hikyaku send HOST MESSAGE",
+            "メッセージはアドレスの後に書きます: hikyaku send HOST MESSAGE",
+        ),
+        ("chat", "--join") => Both(
+            "to join a room: hikyaku chat join HOST",
+            "ルームに参加するには: hikyaku chat join HOST",
+        ),
+        ("chat", "--host") => {
+            Both("to open a room: hikyaku chat host", "ルームを開くには: hikyaku chat host")
         }
-        ("send", "--once" | "--for" | "--until") => {
-            "`send` ends by itself when everything is written; the option is for `listen`"
-        }
-        ("send", "--save") => "--file PATH sends a file; `listen --save DIR` saves it",
-        ("send", "--echo") => "`listen --plain --echo` answers; `send --plain --reply` prints it",
-        ("send", "--join" | "--group" | "--multicast") => {
-            "send --plain to the group's address; `listen --plain --join GROUP` receives it"
-        }
-        ("send", "--allow-key") => "--trust FINGERPRINT says who the listener must be",
-        ("send", "--message") => "messages follow the address: hikyaku send HOST MESSAGE",
-        ("chat", "--join") => "to join a room: hikyaku chat join HOST",
-        ("chat", "--host") => "to open a room: hikyaku chat host",
-        ("chat", "--nick" | "--user") => "--name NAME is your name in the room",
+        ("chat", "--nick" | "--user") => Both(
+            "--name NAME is your name in the room",
+            "ルームでの名前は --name NAME で指定します",
+        ),
         _ => return None,
     })
 }
@@ -221,7 +308,10 @@ pub(crate) fn dashed_word(words: &[OsString]) -> String {
     let is_dashed = |word: &&str| word.starts_with('-') && word.contains(['h', 'V']);
     let options = words.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
     let word = options.filter(|word| is_dashed(word)).last().unwrap_or("-h");
-    format!("unexpected argument '{word}'; a message that begins with - follows --: -- {word}")
+    say!(
+        "unexpected argument '{word}'; a message that begins with - follows --: -- {word}",
+        "引数 '{word}' は使えません。- で始まるメッセージは -- の後に書きます: -- {word}"
+    )
 }
 
 /// Recognizes `send HOST PORT MESSAGE`, as in netcat. A message may be a number, so this requires a
@@ -237,9 +327,11 @@ pub(crate) fn port_as_message(
     let port = lone_port(words, address, messages)?;
     let form = with_port(address, port);
     let as_message = with_port(address, &DEFAULT_PORT.to_string());
-    Some(format!(
+    Some(say!(
         "{port} looks like a port, which is part of the address: hikyaku send {form} …; to send \
-         it as a message, write {as_message}"
+         it as a message, write {as_message}",
+        "{port} はポートのようです。ポートはアドレスに含めます: hikyaku send {form} …。メッセージとして\
+         送るには {as_message} と書きます"
     ))
 }
 
@@ -254,7 +346,10 @@ pub(crate) fn perhaps_meant(
     }
     let port = lone_port(words, address, messages)?;
     let form = with_port(address, port);
-    Some(format!("{port} is taken for the message; for that port, write {form}"))
+    Some(say!(
+        "{port} is taken for the message; for that port, write {form}",
+        "{port} はメッセージとして扱われます。ポートにするには {form} と書きます"
+    ))
 }
 
 /// Returns the first message if it may be a port and the address has none.
@@ -290,7 +385,10 @@ fn unbracketed(words: &[OsString], address: &Address) -> Option<String> {
     // A host that ends in a colon has lost half of its `::`.
     let is_whole = host.parse::<Ipv6Addr>().is_ok();
     (port.len() >= 2 && is_port(port) && is_whole).then(|| {
-        format!("{word} is an IPv6 address without a port; for port {port}, write [{host}]:{port}")
+        say!(
+            "{word} is an IPv6 address without a port; for port {port}, write [{host}]:{port}",
+            "{word} はポートのない IPv6 アドレスです。ポート {port} なら [{host}]:{port} と書きます"
+        )
     })
 }
 

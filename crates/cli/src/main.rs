@@ -1,5 +1,8 @@
 //! The `hikyaku` command: parses its arguments, runs, and returns an exit code.
 
+#[macro_use]
+mod words;
+
 mod args;
 mod colour;
 mod commands;
@@ -32,7 +35,6 @@ mod service;
 mod terminal;
 mod times;
 mod values;
-mod words;
 mod writer;
 mod written;
 

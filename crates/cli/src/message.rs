@@ -13,9 +13,14 @@ pub(crate) fn decoded(text: Vec<u8>, hex: bool) -> Result<Vec<u8>, String> {
         text.into_iter().filter(|b| !b.is_ascii_whitespace() && *b != b':').collect();
     let shown = || excerpt(&digits);
     if let Some(at) = digits.iter().position(|digit| !digit.is_ascii_hexdigit()) {
-        return Err(format!("{}: digit {} is not hexadecimal", shown(), at + 1));
+        return Err(say!(
+            "{}: digit {} is not hexadecimal",
+            "{}: {} 文字目が 16 進数ではありません",
+            shown(),
+            at + 1
+        ));
     }
-    let odd = |_| format!("{}: an odd number of hex digits", shown());
+    let odd = |_| say!("{}: an odd number of hex digits", "{}: 16 進数の桁数が奇数です", shown());
     HEXLOWER_PERMISSIVE.decode(&digits).map_err(odd)
 }
 

@@ -32,7 +32,11 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Serves metrics at an address from now on; `:PORT` means this machine only. Returns the address.
 pub(crate) async fn serve(address: &Address, meters: Arc<Meters>) -> Result<SocketAddr, Failure> {
     let failed = |error: &std::io::Error| {
-        Failure::failed(format!("--metrics {address}: cannot listen: {}", in_words(error)))
+        Failure::failed(say!(
+            "--metrics {address}: cannot listen: {}",
+            "--metrics {address}: 待ち受けできません: {}",
+            in_words(error)
+        ))
     };
     let addresses = match address.is_unnamed() {
         true => vec![SocketAddr::from(([127, 0, 0, 1], address.port()))],
@@ -40,7 +44,7 @@ pub(crate) async fn serve(address: &Address, meters: Arc<Meters>) -> Result<Sock
     };
     let listener = TcpListener::bind(&addresses[..]).await.map_err(|error| failed(&error))?;
     let local = listener.local_addr().map_err(|error| failed(&error))?;
-    note(&format!("metrics on http://{local}/metrics"));
+    note(&say!("metrics on http://{local}/metrics", "統計は http://{local}/metrics にあります"));
     tokio::spawn(accept(listener, meters));
     Ok(local)
 }

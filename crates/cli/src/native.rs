@@ -26,7 +26,7 @@ use crate::{
     output::{human_bytes, human_time, note, warn},
     plan::{identity, shared_key},
     terminal::Ending,
-    words::{KeyNews, Member, Peer},
+    words::{Both, InWords as _, KeyNews, Member, Peer, reason, refusal_reason},
 };
 
 /// Codes with which a connection is closed, starting at the protocol's first code for applications.
@@ -96,7 +96,10 @@ async fn make_identity(
     ending: &mut Ending,
 ) -> Result<Identity, Failure> {
     let failed = |e: &dyn std::fmt::Display| {
-        Failure::usage(format!("cannot create your key: {e}; choose another with --identity KEY"))
+        Failure::usage(say!(
+            "cannot create your key: {e}; choose another with --identity KEY",
+            "鍵を作成できません: {e}。--identity KEY で別の鍵を指定できます"
+        ))
     };
     if let Some(folder) = path.parent() {
         make_private_folder(folder).map_err(|e| failed(&format!("{}: {e}", folder.display())))?;
@@ -116,7 +119,10 @@ async fn make_identity(
 }
 
 fn no_home() -> Failure {
-    Failure::usage("HOME is unset or relative, so you have no key; --identity KEY names one")
+    Failure::usage(Both(
+        "HOME is unset or relative, so you have no key; --identity KEY names one",
+        "HOME が未設定か相対パスのため、鍵がありません。--identity KEY で指定してください",
+    ))
 }
 
 /// Returns which listener keys to trust.
@@ -125,11 +131,15 @@ pub(crate) fn trust(pinned: &[Fingerprint]) -> Result<Trust, Failure> {
         return Ok(Trust::Pinned(pinned.to_vec()));
     }
     let path = KnownHosts::default_path().ok_or_else(|| {
-        Failure::usage("HOME is unset or relative: no known hosts; --trust FINGERPRINT names a key")
+        Failure::usage(Both(
+            "HOME is unset or relative: no known hosts; --trust FINGERPRINT names a key",
+            "HOME が未設定か相対パスのため、既知の受信側がありません。--trust FINGERPRINT で\
+             指定してください",
+        ))
     })?;
     let known = KnownHosts::open(&path)?;
     if let Err(changeable) = check_unchangeable(&path) {
-        warn(&changeable.to_string());
+        warn(&changeable.in_words());
     }
     for line in known.skipped() {
         let (file, reason) = (&path.display(), &line.reason);
@@ -162,7 +172,10 @@ pub(crate) async fn connect(
 pub(crate) async fn route(address: &Address, network: &NetworkArgs) -> Result<Route, Failure> {
     let addresses = address.resolve(network.family()).await?;
     if addresses.iter().any(|to| is_for_many(to.ip())) {
-        return Err(Failure::usage(format!("{address}: multicast and broadcast are for --plain")));
+        return Err(Failure::usage(say!(
+            "{address}: multicast and broadcast are for --plain",
+            "{address}: マルチキャストとブロードキャストには --plain が必要です"
+        )));
     }
     Ok(Route { name: host_name(&address.host(), address.port()), addresses })
 }
@@ -226,27 +239,34 @@ pub(crate) fn refusal(
         ConnectError::Refused { reason, .. } => {
             // The listener is closing or full; it reports a key that it does not accept
             // differently.
-            Failure::failed(Peer::Refused(address, reason).text())
+            Failure::failed(Peer::Refused(address, &refusal_reason(reason)).text())
         }
         ConnectError::NoAnswer { .. } => no_answer(address, place),
         ConnectError::OtherDialect { dialect, .. } => {
             Failure::failed(at_sender(address, *dialect, Dialect::Native, place))
         }
         ConnectError::Unreachable { source, .. } if source.is_too_long() => {
-            Failure::failed(format!(
+            let source = source.in_words();
+            Failure::failed(say!(
                 "{address}: {source}: the native protocol needs 1,228 bytes on each link (1,248 \
-                 with IPv6); shorter datagrams can go with --plain"
+                 with IPv6); shorter datagrams can go with --plain",
+                "{address}: {source}。ネイティブプロトコルには各回線で 1,228 バイト（IPv6 では \
+                 1,248）が必要です。それより短いデータグラムは --plain で送れます"
             ))
         }
         ConnectError::Unreachable { source, .. }
             if source.source.kind() == io::ErrorKind::ConnectionRefused =>
         {
-            Failure::failed(Peer::NothingListens(address, source, place.program()).text())
+            Failure::failed(
+                Peer::NothingListens(address, &source.in_words(), place.program()).text(),
+            )
         }
         ConnectError::Unreachable { source, .. } => {
-            Failure::failed(Peer::Unreachable(address, source).text())
+            Failure::failed(Peer::Unreachable(address, &source.in_words()).text())
         }
-        ConnectError::Failed { closed, .. } => Failure::failed(format!("{address}: {closed}")),
+        ConnectError::Failed { closed, .. } => {
+            Failure::failed(format!("{address}: {}", closed.in_words()))
+        }
         other => Failure::failed(other),
     }
 }
@@ -270,8 +290,12 @@ fn untrusted(address: &Address, error: &TrustError) -> Failure {
         }
         TrustError::Revoked { offered, .. } => Peer::KeyRevoked(address, offered).text(),
         TrustError::KnownHosts(error) => {
-            return Failure::failed(format!(
-                "cannot tell whether {address} is known: {error}; --trust FINGERPRINT needs no file"
+            let error = error.in_words();
+            return Failure::failed(say!(
+                "cannot tell whether {address} is known: {error}; --trust FINGERPRINT needs no \
+                 file",
+                "{address} が既知かどうか確認できません: {error}。--trust FINGERPRINT なら\
+                 ファイルは不要です"
             ));
         }
         other => other.to_string(),
@@ -283,20 +307,21 @@ pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> Stri
     match closed {
         Closed::Silent => Peer::Silent(address, &human_time(silence)).text(),
         Closed::Reset => Peer::Forgotten(address).text(),
-        Closed::ByPeer { reason, .. } if !reason.is_empty() => {
-            Peer::ClosedBecause(address, reason).text()
+        Closed::ByPeer { code, reason: because } if !because.is_empty() => {
+            Peer::ClosedBecause(address, &reason(*code, because)).text()
         }
         Closed::ByPeer { .. } => Peer::Closed(address).text(),
-        other => format!("{address}: {other}"),
+        other => format!("{address}: {}", other.in_words()),
     }
 }
 
 /// Prints the figures of a connection, for `-v`.
 pub(crate) fn report_figures(connection: &Connection) {
     let stats = connection.stats();
-    note(&format!(
+    note(&say!(
         "round trip {}, packets of {} bytes, sent {}, lost {} ({} sent again), received {}, \
          up to {}/s",
+        "往復時間 {}、パケット {} バイト、送信 {}、損失 {}（再送 {}）、受信 {}、最大 {}/s",
         human_time(stats.rtt),
         stats.mtu,
         stats.sent_packets,

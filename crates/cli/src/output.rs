@@ -82,7 +82,7 @@ pub(crate) fn warn(message: &str) {
 
 /// Returns a line that begins with `warning:`, in colour on a terminal.
 pub(crate) fn warning(message: &str) -> Line {
-    styled(Stream::Stderr, AnsiColor::Yellow, "warning:").text(" ").text(message)
+    styled(Stream::Stderr, AnsiColor::Yellow, &say!("warning:", "警告:")).text(" ").text(message)
 }
 
 /// Prints a line to standard output.

@@ -18,7 +18,7 @@ use crate::{
     limits::MAX_PASSPHRASE_TRIES,
     output::warn,
     terminal::{self, Ending},
-    words::KeyNews,
+    words::{Both, KeyNews},
 };
 
 impl NetworkArgs {
@@ -77,12 +77,16 @@ impl ArmourArgs {
     fn check_max_age(&self) -> Result<(), Failure> {
         let Some(max_age) = self.max_age else { return Ok(()) };
         if self.fernet.is_none() && self.signed_by.is_none() {
-            return Err(Failure::usage(
+            return Err(Failure::usage(Both(
                 "--max-age needs --fernet or --signed-by: a bare datagram has no age",
-            ));
+                "--max-age には --fernet または --signed-by が必要です。そのままのデータグラムでは送信時刻が分かりません",
+            )));
         }
         if max_age.as_secs() == 0 || max_age.subsec_nanos() != 0 {
-            return Err(Failure::usage("--max-age counts in whole seconds, from 1s"));
+            return Err(Failure::usage(Both(
+                "--max-age counts in whole seconds, from 1s",
+                "--max-age は 1s 以上の整数の秒で指定してください",
+            )));
         }
         Ok(())
     }
@@ -144,8 +148,9 @@ pub(crate) async fn identity(path: &Path, ending: &mut Ending) -> Result<Identit
     loop {
         let question = KeyNews::PassphraseFor(&file).text();
         let passphrase = terminal::ask_secret(question, ending).await?.map_err(|e| {
-            Failure::usage(format!(
-                "{file} needs its passphrase, and there is no terminal to ask for it: {e}"
+            Failure::usage(say!(
+                "{file} needs its passphrase, and there is no terminal to ask for it: {e}",
+                "{file} にはパスフレーズが必要ですが、入力する端末がありません: {e}"
             ))
         })?;
         tries += 1;

@@ -59,7 +59,10 @@ mod systemd {
     /// Without a manager this does nothing.
     fn notify(state: NotifyState<'_>) {
         if let Err(error) = sd_notify::notify(&[state]) {
-            warn(&format!("the service manager cannot be notified: {error}"));
+            warn(&say!(
+                "the service manager cannot be notified: {error}",
+                "サービスマネージャーに通知できません: {error}"
+            ));
         }
     }
 }

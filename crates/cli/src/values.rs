@@ -10,18 +10,21 @@ use hikyaku_chat::Name;
 
 use hikyaku_services::{files::FILES_CHANNEL, limits::MAX_ISSUED};
 
-use crate::limits::MAX_TIME;
+use crate::{language::language, limits::MAX_TIME};
 
 /// Parses a comment, which becomes part of a line that others copy into their files.
 pub(crate) fn comment(text: &str) -> Result<String, String> {
     if !text.chars().all(hikyaku_text::is_safe) {
-        return Err("it contains a line end or another invisible character".to_owned());
+        return Err(say!(
+            "it contains a line end or another invisible character",
+            "改行など、目に見えない文字が含まれています"
+        ));
     }
     Ok(text.to_owned())
 }
 
 pub(crate) fn name(text: &str) -> Result<Name, String> {
-    Name::parse(text).map_err(|e| e.to_string())
+    Name::parse(text).map_err(|e| language().name_error(e))
 }
 
 /// Parses a local address; without a port, any free one is used.
@@ -35,7 +38,7 @@ pub(crate) fn shared_name(text: &str) -> Result<(String, PathBuf), String> {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
             Ok((name.to_owned(), file.into()))
         }
-        _ => Err("write IDENTITY:KEYFILE".to_owned()),
+        _ => Err(say!("write IDENTITY:KEYFILE", "IDENTITY:KEYFILE の形で書いてください")),
     }
 }
 
@@ -48,8 +51,14 @@ pub(crate) fn class(text: &str) -> Result<Delivery, String> {
             "reliable" => Ok(Delivery::Reliable),
             "latest" => Ok(Delivery::Latest),
             "unreliable" => Ok(Delivery::Unreliable),
-            "deadline" => Err("a deadline needs its time: deadline=200ms".to_owned()),
-            _ => Err("it is ordered, reliable, latest, unreliable or deadline=200ms".to_owned()),
+            "deadline" => Err(say!(
+                "a deadline needs its time: deadline=200ms",
+                "deadline には時間が必要です: deadline=200ms"
+            )),
+            _ => Err(say!(
+                "it is ordered, reliable, latest, unreliable or deadline=200ms",
+                "ordered、reliable、latest、unreliable、deadline=200ms のいずれかです"
+            )),
         },
     }
 }
@@ -79,7 +88,7 @@ pub(crate) fn web_link(text: &str) -> Result<WebLink, String> {
     match invite_kind(text) {
         Ok(InviteKind::Once(count)) => Ok(WebLink::Once(count)),
         Ok(InviteKind::Shared) => Ok(WebLink::Shared),
-        _ => Err("it is once, once=N or shared".to_owned()),
+        _ => Err(say!("it is once, once=N or shared", "once、once=N、shared のいずれかです")),
     }
 }
 
@@ -89,7 +98,10 @@ pub(crate) fn invite_kind(text: &str) -> Result<InviteKind, String> {
         ("open", "1") if text == "open" => Ok(InviteKind::Open),
         ("shared", "1") if text == "shared" => Ok(InviteKind::Shared),
         ("once", count) => number::<usize>(1, MAX_ISSUED as u64)(count).map(InviteKind::Once),
-        _ => Err("it is open, shared, once or once=N".to_owned()),
+        _ => Err(say!(
+            "it is open, shared, once or once=N",
+            "open、shared、once、once=N のいずれかです"
+        )),
     }
 }
 
@@ -97,8 +109,12 @@ pub(crate) fn invite_kind(text: &str) -> Result<InviteKind, String> {
 pub(crate) fn congestion(text: &str) -> Result<Congestion, String> {
     match text.split_once('=') {
         Some(("fixed", rate)) => bit_rate(rate).map(|bits| Congestion::Fixed { rate: bits / 8 }),
-        _ => Congestion::from_name(text)
-            .ok_or_else(|| "it is bbr, cubic or fixed=4M (bits per second)".to_owned()),
+        _ => Congestion::from_name(text).ok_or_else(|| {
+            say!(
+                "it is bbr, cubic or fixed=4M (bits per second)",
+                "bbr、cubic、fixed=4M（ビット毎秒）のいずれかです"
+            )
+        }),
     }
 }
 
@@ -111,16 +127,27 @@ fn bit_rate(text: &str) -> Result<u64, String> {
         _ => (text, 1),
     };
     let rate: Option<u64> = digits.parse().ok().and_then(|rate: u64| rate.checked_mul(unit));
-    rate.filter(|rate| *rate >= 8)
-        .ok_or_else(|| "a rate is a number of bits per second, such as 4M or 500K".to_owned())
+    rate.filter(|rate| *rate >= 8).ok_or_else(|| {
+        say!(
+            "a rate is a number of bits per second, such as 4M or 500K",
+            "速度は 4M や 500K のようなビット毎秒の数です"
+        )
+    })
 }
 
 /// Parses a channel for messages; the last channel is reserved for files.
 pub(crate) fn channel(text: &str) -> Result<u16, String> {
     match text.parse() {
-        Ok(FILES_CHANNEL) => Err(format!("channel {FILES_CHANNEL} is for files (--file)")),
+        Ok(FILES_CHANNEL) => Err(say!(
+            "channel {FILES_CHANNEL} is for files (--file)",
+            "チャネル {FILES_CHANNEL} はファイル用です（--file）"
+        )),
         Ok(channel) => Ok(channel),
-        Err(_) => Err(format!("a channel is a number from 0 to {}", FILES_CHANNEL - 1)),
+        Err(_) => Err(say!(
+            "a channel is a number from 0 to {}",
+            "チャネルは 0 から {} までの数です",
+            FILES_CHANNEL - 1
+        )),
     }
 }
 
@@ -132,8 +159,13 @@ pub(crate) fn number<T: TryFrom<u64>>(
     move |text| {
         let number = text.parse().ok().filter(|number| (least..=most).contains(number));
         let wrong = || match most {
-            u64::MAX => format!("it is not a number from {least} on"),
-            _ => format!("it is not a number from {least} to {most}"),
+            u64::MAX => {
+                say!("it is not a number from {least} on", "{least} 以上の数ではありません")
+            }
+            _ => say!(
+                "it is not a number from {least} to {most}",
+                "{least} から {most} までの数ではありません"
+            ),
         };
         number.and_then(|number| T::try_from(number).ok()).ok_or_else(wrong)
     }
@@ -141,7 +173,12 @@ pub(crate) fn number<T: TryFrom<u64>>(
 
 /// Parses a duration: `250ms`, `2s`, `1.5s`, `1h 30m`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a time of at most a year; write 250ms, 2s or 5m");
+    let wrong = || {
+        say!(
+            "{text:?} is not a time of at most a year; write 250ms, 2s or 5m",
+            "{text:?} は 1 年以内の時間ではありません。250ms、2s、5m のように書いてください"
+        )
+    };
     let time = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         text.parse().map(Duration::from_secs).map_err(|_| wrong())?
     } else {
@@ -163,13 +200,19 @@ pub(crate) enum Replies {
 /// Parses a number of replies, or a duration with its unit.
 pub(crate) fn replies(text: &str) -> Result<Replies, String> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        let neither = |_| format!("{text:?} is neither a time (500ms, 2s) nor a number of replies");
+        let neither = |_| {
+            say!(
+                "{text:?} is neither a time (500ms, 2s) nor a number of replies",
+                "{text:?} は時間（500ms、2s）でも返信の数でもありません"
+            )
+        };
         return duration(text).map(Replies::For).map_err(neither);
     }
     match text.parse() {
-        Ok(0) | Err(_) => {
-            Err(format!("{text} is not a number of replies; write a time as 2s or 250ms"))
-        }
+        Ok(0) | Err(_) => Err(say!(
+            "{text} is not a number of replies; write a time as 2s or 250ms",
+            "{text} は返信の数ではありません。時間は 2s や 250ms と書きます"
+        )),
         Ok(count) => Ok(Replies::Count(count)),
     }
 }
@@ -177,7 +220,11 @@ pub(crate) fn replies(text: &str) -> Result<Replies, String> {
 /// Parses a duration above zero.
 pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
-    if time.is_zero() { Err("it must be longer than zero".to_owned()) } else { Ok(time) }
+    if time.is_zero() {
+        Err(say!("it must be longer than zero", "0 より長くしてください"))
+    } else {
+        Ok(time)
+    }
 }
 
 #[cfg(test)]

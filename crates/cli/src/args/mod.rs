@@ -9,7 +9,9 @@ mod send;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args as ClapArgs, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 use hikyaku::{filter::Network, limits::DEFAULT_PORT};
 use hikyaku_plain::limits::DEFAULT_SIGNED_MAX_AGE;
 use hikyaku_services::invite::Invite;
@@ -26,7 +28,7 @@ pub(crate) use self::{
     ping::PingArgs,
     send::{NativeSendArgs, PlainSendArgs, SendArgs},
 };
-use crate::values::duration;
+use crate::{language::language, values::duration, words::help};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.
@@ -191,8 +193,15 @@ fn max_age_help() -> String {
 pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
     let words = untangled(words.iter().cloned());
     let escaped = |word: &OsString| OsString::from(&*sanitize_bytes(word.as_encoded_bytes()));
-    Args::try_parse_from(&words)
-        .map_err(|error| Args::try_parse_from(words.iter().map(escaped)).err().unwrap_or(error))
+    parse_untangled(words.clone()).map_err(|error| {
+        parse_untangled(words.iter().map(escaped).collect()).err().unwrap_or(error)
+    })
+}
+
+fn parse_untangled(words: Vec<OsString>) -> Result<Args, clap::Error> {
+    let mut command = help::in_language(Args::command(), language());
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    Args::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// `--reply TIME` and `--reply ADDR` look alike to a parser: an optional value must be glued on.
@@ -223,8 +232,6 @@ fn untangled(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     names,
     output::{note, print_line},
     terminal::{self, Ending},
-    words::KeyNews,
+    words::{Both, KeyNews},
 };
 
 pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -52,7 +52,10 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
 
 fn certificate(names: &[String], base: &Path, if_exists: IfExists) -> Result<(), Failure> {
     if names.iter().any(|name| name.trim().is_empty()) {
-        return Err(Failure::usage("--cert '': a certificate is for a name or an address"));
+        return Err(Failure::usage(Both(
+            "--cert '': a certificate is for a name or an address",
+            "--cert '': 証明書には名前かアドレスが必要です",
+        )));
     }
     let with = |end: &str| {
         let mut name = base.as_os_str().to_owned();
@@ -78,7 +81,10 @@ fn file_name(name: &str) -> String {
 pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
     if let Ok(_shared) = SharedKey::read(&args.file) {
         let file = args.file.display();
-        return Err(Failure::usage(format!("{file} is a shared key; it has no public half")));
+        return Err(Failure::usage(say!(
+            "{file} is a shared key; it has no public half",
+            "{file} は共有鍵です。公開部分はありません"
+        )));
     }
     let key = read_public(&args.file)?;
     // The comment was chosen by the creator of the file.
@@ -87,16 +93,26 @@ pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
 }
 
 fn default_path() -> Result<PathBuf, Failure> {
-    let path = Identity::default_path()
-        .ok_or_else(|| Failure::usage("HOME is unset or relative; name the file to write"))?;
+    let path = Identity::default_path().ok_or_else(|| {
+        Failure::usage(Both(
+            "HOME is unset or relative; name the file to write",
+            "HOME が設定されていないか、相対パスです。書き込むファイルを指定してください",
+        ))
+    })?;
     let folder = path.parent().unwrap_or(&path);
-    make_private_folder(folder)
-        .map_err(|e| Failure::failed(format!("cannot make {}: {e}", folder.display())))?;
+    make_private_folder(folder).map_err(|e| {
+        Failure::failed(say!("cannot make {}: {e}", "{} を作成できません: {e}", folder.display()))
+    })?;
     Ok(path)
 }
 
 async fn new_passphrase(ending: &mut Ending) -> Result<Zeroizing<String>, Failure> {
-    let nobody = |e| Failure::usage(format!("there is nobody to ask for a passphrase: {e}"));
+    let nobody = |e| {
+        Failure::usage(say!(
+            "there is nobody to ask for a passphrase: {e}",
+            "パスフレーズを入力する端末がありません: {e}"
+        ))
+    };
     let first = terminal::ask_secret(KeyNews::Passphrase.text(), ending).await?.map_err(nobody)?;
     if first.is_empty() {
         return Err(Failure::usage(KeyNews::EmptyPassphrase.text()));

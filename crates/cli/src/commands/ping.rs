@@ -14,7 +14,7 @@ use crate::{
     native,
     output::{human_time, print_json, print_line},
     terminal::Ending,
-    words::{Pinged, Sender},
+    words::{Both, Pinged, Sender},
 };
 
 /// The outcome, which has been printed. (A failure before that is printed by the caller.)
@@ -30,13 +30,19 @@ pub(crate) async fn run(args: PingArgs, ending: &mut Ending) -> Result<(), Failu
 
 async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure> {
     if args.plain {
-        let why =
-            "ping works only with the native protocol, because plain UDP programs need not answer";
+        let why = Both(
+            "ping works only with the native protocol, because plain UDP programs need not answer",
+            "ping はネイティブプロトコル専用です。プレーンな UDP のプログラムの応答は決まっていません",
+        );
         return Err(Failure::usage(why));
     }
     habits::warn_of_missing_brackets(&args.address, &args.talk);
     if args.address.port() == 0 {
-        return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
+        return Err(Failure::usage(say!(
+            "{}: nothing listens on port 0",
+            "{}: ポート 0 では待ち受けできません",
+            args.address
+        )));
     }
     let transport = TransportConfig::default().idle_timeout(Some(args.timeout));
     let builder = Endpoint::builder()

@@ -16,7 +16,7 @@ use crate::{
     exit::Failure,
     limits::{MAX_LINE_LEN, MAX_LINES_AHEAD, MAX_LINES_TO_SHOW},
     line::Line,
-    words::{Member, Sender},
+    words::{Both, Member, Sender},
 };
 
 mod editor;
@@ -104,7 +104,7 @@ pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure>
 #[derive(Clone, Copy)]
 pub(crate) struct LineLimit {
     pub(crate) len: usize,
-    pub(crate) why: &'static str,
+    pub(crate) why: Both,
     /// A longer line is cut one byte above the limit and is not an error: the receiver refuses only
     /// that line.
     pub(crate) is_cut: bool,
@@ -112,7 +112,11 @@ pub(crate) struct LineLimit {
 
 impl Default for LineLimit {
     fn default() -> Self {
-        Self { len: MAX_LINE_LEN, why: "fits in no datagram", is_cut: false }
+        Self {
+            len: MAX_LINE_LEN,
+            why: Both("fits in no datagram", "データグラムに収まりません"),
+            is_cut: false,
+        }
     }
 }
 
@@ -188,7 +192,14 @@ fn show_in_background(
     });
     let mut missed = 0_u64;
     let show: Show = Box::new(move |line| {
-        if missed > 0 && sender.try_send(format!("({missed} lines not shown)").into()).is_ok() {
+        if missed > 0
+            && sender
+                .try_send(
+                    say!("({missed} lines not shown)", "（{missed} 行を表示できませんでした）")
+                        .into(),
+                )
+                .is_ok()
+        {
             missed = 0;
         }
         if sender.try_send(line).is_err() {
@@ -225,7 +236,8 @@ fn next_line(input: &mut impl BufRead, limit: LineLimit) -> io::Result<Option<Ve
         line.truncate(limit.len + 1);
         input.skip_until(b'\n')?;
     } else if line.len() > limit.len {
-        let message = format!("a line longer than {} bytes {}", limit.len, limit.why);
+        let message =
+            say!("a line longer than {} bytes {}", "{} バイトより長い行は{}", limit.len, limit.why);
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     Ok(Some(line))
@@ -358,7 +370,8 @@ impl Ending {
 mod tests {
     use super::*;
 
-    const LIMIT: LineLimit = LineLimit { len: 1_000, why: "is too long", is_cut: false };
+    const LIMIT: LineLimit =
+        LineLimit { len: 1_000, why: Both("is too long", "長すぎます"), is_cut: false };
 
     fn lines(input: &[u8]) -> Vec<Vec<u8>> {
         let mut input = input;

@@ -3,7 +3,7 @@
 //! Each language is a module that matches every text, so that the compiler finds missing
 //! translations. Option names, commands and error texts of libraries are not translated.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use hikyaku_chat::words::Language;
 
@@ -29,11 +29,14 @@ macro_rules! said {
 }
 
 mod english;
+mod errors;
+pub(crate) mod help;
 mod hosting;
 mod japanese;
 mod refused;
 mod transfer;
 
+pub(crate) use errors::{InWords, reason, refusal_reason, refused_line};
 pub(crate) use hosting::{Page, Storage, Undelivered};
 pub(crate) use refused::{Dropped, Mismatch, of_dialect};
 pub(crate) use transfer::{
@@ -44,6 +47,36 @@ pub(crate) use transfer::{
 mod tests;
 
 type Shown<'a> = &'a dyn Display;
+
+/// A fixed text in each language, where it is said: why options do not fit, what to try instead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Both(pub(crate) &'static str, pub(crate) &'static str);
+
+impl Both {
+    pub(crate) fn text(self) -> &'static str {
+        match language() {
+            Language::English => self.0,
+            Language::Japanese => self.1,
+        }
+    }
+}
+
+impl Display for Both {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// Formats a text that is said in one place: first in English, then in Japanese, then the arguments
+/// of both.
+macro_rules! say {
+    ($english:literal, $japanese:literal $(, $argument:expr)* $(,)?) => {
+        match $crate::language::language() {
+            hikyaku_chat::words::Language::English => format!($english $(, $argument)*),
+            hikyaku_chat::words::Language::Japanese => format!($japanese $(, $argument)*),
+        }
+    };
+}
 
 /// Texts about rooms: where they are, and how others join.
 #[derive(Clone, Copy)]

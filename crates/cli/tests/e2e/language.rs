@@ -97,3 +97,86 @@ fn a_transfer_is_reported_in_japanese_and_in_json_in_english() {
     listener.interrupt();
     assert_eq!(listener.end().code, Some(0));
 }
+
+/// Returns two English words that follow each other, if there are any. Commands are none.
+fn english(text: &str) -> Option<String> {
+    const COMMANDS: [&str; 9] =
+        ["hikyaku", "chat", "listen", "send", "keygen", "host", "join", "find", "mkdir"];
+    let is_word = |word: &str| {
+        !COMMANDS.contains(&word) && word.len() > 1 && word.chars().all(|c| c.is_ascii_alphabetic())
+    };
+    let words: Vec<_> = text.split([' ', '(', ')', ',', ';']).collect();
+    let pair = words.windows(2).find(|pair| is_word(pair[0]) && is_word(pair[1]));
+    pair.map(|pair| pair.join(" "))
+}
+
+#[test]
+fn what_fails_is_explained_in_japanese() {
+    let home = Home::new();
+    std::fs::write(home.path().join("text"), "no key").expect("the folder is ours");
+    for line in [
+        "sned",
+        "send",
+        "send --sned :9 x",
+        "send :99999 x",
+        "send 5005 x",
+        "send :9 x --count 0",
+        "send :9 x --class foo",
+        "send :9 -p 5 x",
+        "send :9 --file nosuch",
+        "send --raw --plain :9",
+        "send --hex :9 abc",
+        "send --timeout zz :9 x",
+        "send :9 --max-age 5s x",
+        "send :0 x",
+        "listen --format bad",
+        "listen 203.0.113.5:9",
+        "listen --allow foo",
+        "listen --allow-key nosuch",
+        "listen --allow-key text",
+        "listen --shared-key text",
+        "listen --filter nosuch",
+        "listen --interface nosuch :0",
+        "listen --dtls",
+        "listen --dtls --cert text --key text",
+        "ping :0",
+        "key nosuch",
+        "key text",
+        "keygen --shared text",
+        "keygen nosuch/x",
+        "chat host --invite shared",
+        "chat host --web --plain-only",
+        "chat host --name a:b",
+        "chat join :0",
+        "chat localhost",
+    ] {
+        let args: Vec<_> = line.split(' ').collect();
+        let ended = Process::start(in_japanese(&home, &args)).end();
+        assert!(matches!(ended.code, Some(1..=3)), "{line}: {ended:?}");
+        let is_japanese = |c: char| ('\u{3040}'..='\u{30ff}').contains(&c);
+        assert!(ended.err.chars().any(is_japanese), "{line}: {ended:?}");
+        assert_eq!(english(&ended.err), None, "{line}: {ended:?}");
+    }
+}
+
+#[test]
+fn help_is_in_japanese_and_has_the_options_of_the_english_one() {
+    let home = Home::new();
+    let options = |text: &str| {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        let mut words: Vec<_> =
+            words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
+        words.sort();
+        words.dedup();
+        words
+    };
+    for line in ["help", "help send", "send --help", "listen -h", "chat --help", "chat host --help"]
+    {
+        let args: Vec<_> = line.split(' ').collect();
+        let japanese = Process::start(in_japanese(&home, &args)).end();
+        let english = Process::start(home.command(&args)).end();
+        assert_eq!((japanese.code, english.code), (Some(0), Some(0)), "{line}");
+        assert!(japanese.text().contains("\n使い方: hikyaku "), "{line}: {japanese:?}");
+        assert_eq!(options(&japanese.text()), options(&english.text()), "{line}");
+    }
+}

@@ -30,7 +30,7 @@ use crate::{
     line::Line,
     output::{counted, human_time, note, note_line, print_json, print_line, warn},
     terminal::{self, Ending},
-    words::{Member, Rooms},
+    words::{InWords as _, Member, Rooms},
 };
 
 /// What a host on the local network is remembered as, so that neither its name nor its address can
@@ -74,7 +74,10 @@ impl Wanted<'_> {
     fn address(&self, address: &Address) -> Result<Target, Failure> {
         habits::warn_of_missing_brackets(address, self.talk);
         if address.port() == 0 {
-            return Err(Failure::usage(format!("{address}: nothing listens on port 0")));
+            return Err(Failure::usage(say!(
+                "{address}: nothing listens on port 0",
+                "{address}: ポート 0 では待ち受けできません"
+            )));
         }
         Ok(Target::Address(address.clone()))
     }
@@ -102,7 +105,7 @@ impl Wanted<'_> {
             let failure = match address {
                 Some(address) => match address.resolve(self.network.family()).await {
                     Ok(_) => return self.address(address),
-                    Err(error) => Rooms::NotFoundNorAddress(name, &error).text(),
+                    Err(error) => Rooms::NotFoundNorAddress(name, &error.in_words()).text(),
                 },
                 None => Rooms::NotFound(name).text(),
             };
@@ -337,10 +340,15 @@ impl Row<'_> {
         let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
         let mut words = vec![self.name.to_owned(), addresses.join(" "), self.key.clone()];
         words.extend(Some(self.room.to_owned()).filter(|room| !room.is_empty()));
-        words.extend(self.members.map(|members| counted(members.into(), "member")));
-        words.extend(self.needs_shared_key.then(|| "needs a shared key".to_owned()));
+        words.extend(self.members.map(|members| members_of(members)));
+        words.extend(self.needs_shared_key.then(|| say!("needs a shared key", "共有鍵が必要")));
         words.join("  ")
     }
+}
+
+fn members_of(count: u32) -> String {
+    let english = counted(count.into(), "member");
+    say!("{english}", "{count} 人")
 }
 
 #[cfg(test)]

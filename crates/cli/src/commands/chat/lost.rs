@@ -18,7 +18,7 @@ use crate::{
     native,
     output::warn,
     terminal::{self, LineLimit},
-    words::Member,
+    words::{InWords as _, Member},
 };
 
 /// Returns an error unless the member was in the chat and everything typed was done: messages
@@ -76,7 +76,7 @@ pub(super) fn ended(
             };
             (failure, undelivered, unread)
         }
-        other => (Failure::failed(sanitize(&other.to_string())), 0, 0),
+        other => (Failure::failed(sanitize(&other.in_words())), 0, 0),
     };
     let failure = match undelivered {
         0 => failure,

@@ -249,8 +249,12 @@ async fn serve(
     // Both show lines; the terminal is restored once neither does.
     drop(complaints);
     sight.finish().await;
-    let served =
-        served.map_err(|e| Failure::failed(format!("the chat on {local} has ended: {e}")))?;
+    let served = served.map_err(|e| {
+        Failure::failed(say!(
+            "the chat on {local} has ended: {e}",
+            "{local} のチャットが終了しました: {e}"
+        ))
+    })?;
     for drops in &served.drops {
         report_counts(&me.talk, drops, None);
     }
@@ -328,7 +332,7 @@ fn typed<T: From<String> + Send + 'static>(
                     let escape = if is_command { "/" } else { "" };
                     escape.to_owned() + &text
                 }
-                Err(e) => return warn(&format!("standard input: {e}")),
+                Err(e) => return warn(&say!("standard input: {e}", "標準入力: {e}")),
             };
             if sender.send(line.into()).await.is_err() {
                 return;

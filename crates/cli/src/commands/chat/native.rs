@@ -49,7 +49,7 @@ use crate::{
     plan::{shared_key, signers},
     terminal::Ending,
     values::InviteKind,
-    words::{Member, Rooms},
+    words::{Both, Member, Rooms},
 };
 
 /// Joins the room on the local network; if there is none, hosts on the default port, or joins the
@@ -236,7 +236,10 @@ fn host_invite(
     let (key, flag) = match (args.invite.invite, &keys.shared_key) {
         (Some(InviteKind::Shared), Some(path)) => (Some(shared_key(path)?), ""),
         (Some(InviteKind::Shared), None) => {
-            return Err(Failure::usage("--invite shared needs --shared-key KEYFILE"));
+            return Err(Failure::usage(Both(
+                "--invite shared needs --shared-key KEYFILE",
+                "--invite shared には --shared-key KEYFILE が必要です",
+            )));
         }
         (_, key) => (None, shared_flag(key.is_some())),
     };

@@ -30,7 +30,7 @@ use crate::{
     output::{note, warn},
     plan::Keys,
     terminal::{self, Ending, SharedShow},
-    words::Rooms,
+    words::{InWords as _, Rooms},
 };
 
 /// Hosts a plain room on the default port, or joins the chat on this machine that already has it.
@@ -167,7 +167,10 @@ pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Fai
     let family: Option<Family> = args.network.family();
     habits::warn_of_missing_brackets(&address, &args.me.talk);
     if address.port() == 0 {
-        return Err(Failure::usage(format!("{address}: nothing listens on port 0")));
+        return Err(Failure::usage(say!(
+            "{address}: nothing listens on port 0",
+            "{address}: ポート 0 では待ち受けできません"
+        )));
     }
     let targets = address.resolve(family).await?;
     let keys = args.armour.read(ending).await?;
@@ -223,7 +226,7 @@ async fn take_part(
             if theirs == ours { Failure::refused(text) } else { Failure::failed(text) }
         }
         ClientError::Unopened { to, theirs } => Failure::failed(mismatch::in_room(&to, theirs)),
-        other => Failure::failed(other),
+        other => Failure::failed(other.in_words()),
     })?;
     report_counts(&me.talk, &parted.drops, None);
     undelivered(&parted, &target).map_or(Ok(()), |why| Err(Failure::failed(why)))

@@ -9,15 +9,20 @@ use crate::{args::HostArgs, exit::Failure, service, terminal::Ending};
 
 /// Takes the socket that a service manager passes, if there is one.
 pub(super) fn passed(args: &HostArgs) -> Result<Option<UdpSocket>, Failure> {
-    let passed = service::passed_socket()
-        .map_err(|e| Failure::failed(format!("the socket of the service manager: {e}")))?;
+    let passed = service::passed_socket().map_err(|e| {
+        Failure::failed(say!(
+            "the socket of the service manager: {e}",
+            "サービスマネージャーのソケット: {e}"
+        ))
+    })?;
     match (&passed, &args.address) {
         (Some(_), _) if args.is_plain() => Err(Failure::usage(
             "the service manager passed a socket; a room of plain datagrams opens its own: disable \
              the socket unit",
         )),
-        (Some(_), Some(address)) => Err(Failure::usage(format!(
-            "{address}: the service manager passed a socket, which has an address; leave this out"
+        (Some(_), Some(address)) => Err(Failure::usage(say!(
+            "{address}: the service manager passed a socket, which has an address; leave this out",
+            "{address}: サービスマネージャーから受け取ったソケットにアドレスがあります。これは外してください"
         ))),
         _ => Ok(passed),
     }

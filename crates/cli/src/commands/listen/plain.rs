@@ -120,8 +120,9 @@ async fn open(
 /// to no address of its own.
 fn check_group(group: IpAddr, local: SocketAddr, only_v6: bool) -> Result<(), Failure> {
     if group.is_multicast() && !local.ip().is_unspecified() && local.ip() != group {
-        return Err(Failure::usage(format!(
+        return Err(Failure::usage(say!(
             "{group} cannot be received on {local}; leave the host out: :{}",
+            "{local} では {group} を受信できません。ホストを外してください: :{}",
             local.port()
         )));
     }
@@ -130,7 +131,10 @@ fn check_group(group: IpAddr, local: SocketAddr, only_v6: bool) -> Result<(), Fa
         IpAddr::V6(_) => local.is_ipv4(),
     };
     if wrong_family {
-        return Err(Failure::usage(format!("{group} is of another IP family than {local}")));
+        return Err(Failure::usage(say!(
+            "{group} is of another IP family than {local}",
+            "{group} と {local} では IP のバージョンが異なります"
+        )));
     }
     Ok(())
 }

@@ -97,7 +97,7 @@ pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -
     };
     let (from, key) = (source.from, source.key);
     if context.verbose {
-        note(&format!("{from} came in: {key}"));
+        note(&say!("{from} came in: {key}", "{from} が接続しました: {key}"));
     }
     connection.keep_order();
     let filing = Filing::new(context.saver.clone());
@@ -124,7 +124,7 @@ pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -
         session.context.report_unsaved(&name, &session.source, &reason);
     }
     if session.context.verbose {
-        note(&format!("{from} has gone: {closed}"));
+        note(&say!("{from} has gone: {closed}", "{from} の接続が終わりました: {closed}"));
     }
     Served { brought: session.brought, whole: session.whole, cut, closed }
 }

@@ -19,7 +19,7 @@ use crate::{
     mismatch::{Place, at_sender, unacknowledged},
     output::{human_time, note_line, note_nothing_sent, warning},
     terminal::{self, Lines, Show, Typed},
-    words::{Datagram, Sender, Verb, joined, of_dialect},
+    words::{Datagram, InWords as _, Sender, Verb, joined, of_dialect},
 };
 
 /// Sends messages, and prints replies.
@@ -69,7 +69,11 @@ impl<'a> Courier<'a> {
     pub(super) async fn send_known(&mut self, messages: &[Vec<u8>]) -> Result<(), Failure> {
         for (index, message) in messages.iter().enumerate() {
             self.peer.check(message).map_err(|e| {
-                Failure::usage(format!("message {} is too large: {e}; nothing was sent", index + 1))
+                Failure::usage(say!(
+                    "message {} is too large: {e}; nothing was sent",
+                    "メッセージ {} は大きすぎます: {e}。何も送信していません",
+                    index + 1
+                ))
             })?;
         }
         let total = self.args.count.saturating_mul(messages.len() as u64);
@@ -159,7 +163,12 @@ impl<'a> Courier<'a> {
                     self.say(&e);
                 }
                 Err(Failure::Usage(e)) => return Err(Failure::usage(self.after_line(&e))),
-                Err(failure) => return Err(failure.with_hint("later lines were not sent")),
+                Err(failure) => {
+                    return Err(failure.with_hint(&say!(
+                        "later lines were not sent",
+                        "以降の行は送信していません"
+                    )));
+                }
                 Ok(()) => {}
             }
         }
@@ -173,7 +182,11 @@ impl<'a> Courier<'a> {
 
     fn after_line(&self, problem: &str) -> String {
         let line = self.sent + 1;
-        format!("line {line}: {problem}; {} sent before it, none after it", lines(self.sent))
+        say!(
+            "line {line}: {problem}; {} sent before it, none after it",
+            "{line} 行目: {problem}。その前の {} を送信し、以降は送信していません",
+            lines(self.sent)
+        )
     }
 
     /// Returns the next line, and prints replies meanwhile.
@@ -241,7 +254,7 @@ impl<'a> Courier<'a> {
                     reported = true;
                     match policy.retries {
                         0 => return,
-                        _ => Datagram::TryingAgain(&target, &error).text(),
+                        _ => Datagram::TryingAgain(&target, &error.in_words()).text(),
                     }
                 }
                 Setback::Again { target, tries, most, instead, spoken } => {
@@ -364,14 +377,17 @@ fn with_unsent<'m>(
     let mut named: Vec<String> = unsent.take(MAX_NAMED).map(|message| excerpt(message)).collect();
     let more = count.saturating_sub(named.len() as u64);
     if more > 0 {
-        named.push(format!("{more} more"));
+        named.push(say!("{more} more", "ほか {more} 件"));
     }
     match named.is_empty() {
         true => failure,
-        false => failure.with_hint(&format!("not sent: {}", named.join(", "))),
+        false => failure.with_hint(&say!("not sent: {}", "未送信: {}", named.join(", "))),
     }
 }
 
 pub(super) fn lines(count: u64) -> String {
-    if count == 1 { "1 line was".to_owned() } else { format!("{count} lines were") }
+    match count {
+        1 => say!("1 line was", "1 行"),
+        _ => say!("{count} lines were", "{count} 行"),
+    }
 }

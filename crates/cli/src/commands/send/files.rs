@@ -21,7 +21,7 @@ use crate::{
     limits::{FILE_CHUNK, MAX_NAMED, PROGRESS_EVERY},
     native::code,
     progress::Progress,
-    words::{Outcome, Shortfall},
+    words::{InWords as _, Outcome, Shortfall},
     written::Written,
 };
 
@@ -157,8 +157,9 @@ impl Files {
             if let Err(violation) = heard {
                 session.connection.abort(code::FORMAT, violation.0);
                 let what = violation.0;
-                return Err(Failure::failed(format!(
-                    "the listener sent an unexpected message: {what}"
+                return Err(Failure::failed(say!(
+                    "the listener sent an unexpected message: {what}",
+                    "受信側の応答が手順と異なります: {what}"
                 )));
             }
         }
@@ -242,7 +243,7 @@ fn why_not(standing: &Standing) -> Option<String> {
 impl Source {
     fn of(id: u64, path: PathBuf) -> Result<Self, Failure> {
         let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-        let about = path.metadata().map_err(|e| Failure::usage(named(&e)))?;
+        let about = path.metadata().map_err(|e| Failure::usage(named(&e.in_words())))?;
         if about.is_dir() {
             return Err(Failure::usage(named(&Shortfall::Folder(&path.display()).text())));
         }
@@ -250,7 +251,7 @@ impl Source {
             return Err(Failure::usage(named(&Shortfall::NotRegular.text())));
         }
         // Report unreadable files before anything is sent.
-        File::open(&path).map_err(|e| Failure::usage(named(&e)))?;
+        File::open(&path).map_err(|e| Failure::usage(named(&e.in_words())))?;
         let nameless = || Failure::usage(named(&Shortfall::Nameless.text()));
         let name = name_of(&path).ok_or_else(nameless)?;
         let offer = Offer::new(id, name, about.len(), mode(&about));

@@ -13,12 +13,15 @@ use crate::{
     message::{bytes_of, decoded, excerpt},
     output::human_bytes,
     terminal::{self, LineLimit, Lines, Show},
-    words::Shortfall,
+    words::{Both, Shortfall},
 };
 
 const LINES: LineLimit = LineLimit {
     len: MAX_NATIVE_LINE,
-    why: "is too long for a line; use --raw or --whole",
+    why: Both(
+        "is too long for a line; use --raw or --whole",
+        "長すぎます。--raw か --whole を使ってください",
+    ),
     is_cut: false,
 };
 
@@ -60,8 +63,9 @@ impl Messages {
 
     fn known(messages: Vec<Vec<u8>>, rounds: u64) -> Result<Self, Failure> {
         match messages.iter().position(|message| message.len() > MAX_MESSAGE) {
-            Some(index) => Err(Failure::usage(format!(
+            Some(index) => Err(Failure::usage(say!(
                 "message {} is larger than {}; --raw or --file takes any size; nothing was sent",
+                "メッセージ {} は {} を超えています。--raw や --file ならどの大きさでも送れます。何も送信していません",
                 index + 1,
                 human_bytes(MAX_MESSAGE as u64)
             ))),

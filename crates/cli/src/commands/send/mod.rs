@@ -55,11 +55,16 @@ async fn begin(args: SendArgs, ending: &mut Ending) -> Result<Told, Failure> {
 
 fn check_source(args: &SendArgs) -> Result<(), Failure> {
     if args.address.port() == 0 {
-        return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
+        return Err(Failure::usage(say!(
+            "{}: nothing listens on port 0",
+            "{}: ポート 0 では待ち受けできません",
+            args.address
+        )));
     }
     if matches!(args.address.host().as_str(), "0.0.0.0" | "::") {
-        return Err(Failure::usage(format!(
+        return Err(Failure::usage(say!(
             "{}: every address of a machine is for listening; to send to this one, write :{}",
+            "{}: すべてのアドレスを表すのは待ち受けのときだけです。このマシンに送るには :{} と書きます",
             args.address,
             args.address.port()
         )));

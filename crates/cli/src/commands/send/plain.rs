@@ -94,7 +94,10 @@ fn whole_input() -> Result<Vec<u8>, Failure> {
     let more = io::copy(&mut stdin, &mut io::sink())?;
     if more > 0 {
         let len = MAX_WHOLE + more;
-        return Err(Failure::usage(format!("{len} bytes do not fit in a datagram")));
+        return Err(Failure::usage(say!(
+            "{len} bytes do not fit in a datagram",
+            "{len} バイトはデータグラムに収まりません"
+        )));
     }
     Ok(bytes)
 }

@@ -19,8 +19,12 @@ pub(super) async fn send(session: &Session<'_>) -> Result<(), Failure> {
     let announced = announce(session).await;
     let mut chunks = read_ahead(io::stdin(), STREAM_CHUNK, 0);
     while let Some(chunk) = chunks.recv().await {
-        let chunk =
-            chunk.map_err(|e| Failure::failed(format!("cannot read standard input: {e}")))?;
+        let chunk = chunk.map_err(|e| {
+            Failure::failed(say!(
+                "cannot read standard input: {e}",
+                "標準入力を読み取れません: {e}"
+            ))
+        })?;
         if session.queue(chunk).await.is_err() {
             return Ok(());
         }

@@ -128,7 +128,7 @@ impl Full {
     /// Shows an item, or drops it if the terminal is too slow, because a host does not wait.
     pub(super) fn show_now(&mut self, item: Shown) {
         if self.missed > 0 {
-            let text = format!("({} lines not shown)", self.missed);
+            let text = say!("({} lines not shown)", "（{} 行を表示できませんでした）", self.missed);
             if self.messages.try_send(Message::Input(Input::Notice(text))).is_ok() {
                 self.missed = 0;
             }
