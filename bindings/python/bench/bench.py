@@ -1,6 +1,7 @@
 """Speed beside `socket`, asyncio's datagrams, aioquic and pyzmq, in one run on loopback.
 
-    python bindings/python/bench/bench.py [--only WORDS] [--count N] [--seconds S] [--json FILE]
+    python bindings/python/bench/bench.py [--only WORDS] [--count N] [--rounds N] [--seconds S]
+        [--json FILE]
 
 Each line is measured between two processes. On a shared machine only ratios within one run mean
 something; the processor time, of both processes together, depends less on what else runs.
@@ -54,28 +55,33 @@ def between(
 
 
 class Table:
-    def __init__(self, only: str | None) -> None:
-        self.only, self.rows = only, []
+    def __init__(self, only: str | None, rounds: int) -> None:
+        self.only, self.rounds, self.rows = only, rounds, []
 
     def rate(self, what: str, count: int, size: int, run: Callable[[int], Any]) -> None:
-        """Measures `count` messages."""
+        """Measures `count` messages; the median of all rounds."""
         if self.only and self.only not in what:
             return
         try:
-            took, used, arrived = (*run(count), count)[:3]
+            runs = [run(count) for _ in range(self.rounds)]
         except ImportError as missing:
             print(f"{what:48} {missing}", flush=True)
             return
+        rates = sorted(count / took for took, _ in runs)
+        rate = statistics.median(rates)
+        work = statistics.median(used for _, used in runs) / count * 1e6
         row = {
             "what": what,
-            "messages_per_second": arrived / took,
-            "MB_per_second": arrived * size / took / 1e6,
-            "cpu_us_per_message": used / arrived * 1e6,
+            "messages_per_second": rate,
+            "fastest": rates[-1],
+            "slowest": rates[0],
+            "MB_per_second": rate * size / 1e6,
+            "cpu_us_per_message": work,
         }
         self.rows.append(row)
         print(
-            f"{what:48} {arrived / took:12,.0f}/s {arrived * size / took / 1e6:9,.1f} MB/s"
-            f" {used / arrived * 1e6:9.2f} µs CPU each",
+            f"{what:48} {rate:12,.0f}/s ({rates[0]:,.0f}-{rates[-1]:,.0f})"
+            f" {rate * size / 1e6:9,.1f} MB/s {work:9.2f} µs CPU each",
             flush=True,
         )
 
@@ -107,10 +113,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--count", type=int, default=300_000)
+    parser.add_argument("--rounds", type=int, default=1, help="runs of each rate")
     parser.add_argument("--only", help="lines with these words")
     parser.add_argument("--json", help="write the figures to this file, too")
     args = parser.parse_args()
-    table, n, quic = Table(args.only), args.count, max(1_000, args.count // 15)
+    table, n, quic = Table(args.only, args.rounds), args.count, max(1_000, args.count // 15)
     p = peers
 
     table.rate("64 B, hikyaku, send_many/recv_many", n, 64,

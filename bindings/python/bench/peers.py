@@ -41,7 +41,7 @@ def hikyaku_sink(pipe: Any, payload: bytes, count: int, many: bool) -> None:
         got = 0
         while got < count:
             if many:
-                got += len(peer.recv_many(4_096))
+                got += len(peer.recv_many())
             else:
                 peer.recv()
                 got += 1
@@ -94,7 +94,7 @@ def aio_sink(pipe: Any, payload: bytes, count: int, many: bool) -> None:
             peer = await server.accept()
             got = 0
             while got < count:
-                got += len(await peer.recv_many(4_096))
+                got += len(await peer.recv_many())
             await (await peer.send("all")).acknowledged()
             await peer.wait_closed()
 
