@@ -131,7 +131,8 @@ impl Socket {
 
     /// Uses a socket that is already bound, such as one that a service manager passes. Options that
     /// must be set before a socket is bound (`shared_port`, `only_v6`) have no effect, and its
-    /// receive buffer stays as it is: the program that opened it may have been permitted a larger one.
+    /// receive buffer stays as it is: the program that opened it may have been permitted a larger
+    /// one.
     ///
     /// # Errors
     /// [`BindError::System`] if it is not a bound UDP socket.
