@@ -225,7 +225,7 @@ impl Peer {
     }
 
     /// Moves received messages to the mailbox, and returns the room of taken ones to the protocol.
-    /// Returns `true` if a waiting reader is to be woken for them.
+    /// Returns `true` if a waiting reader must be woken for them.
     pub(crate) fn deliver(
         &self,
         now: Time,

@@ -5,7 +5,7 @@
 use super::tree::File;
 
 /// A phrase of whole words, and what to say instead. A capital letter only matches itself.
-const PHRASES: [(&str, &str); 16] = [
+const PHRASES: [(&str, &str); 32] = [
     ("is told", TOLD),
     ("are told", TOLD),
     ("was told", TOLD),
@@ -22,8 +22,25 @@ const PHRASES: [(&str, &str); 16] = [
     ("Who is not", WHO),
     ("Who has no", WHO),
     ("Else nothing", "Otherwise nothing"),
+    ("whoever", "anyone who, or name them: `a peer that …`"),
+    ("for ever", "forever"),
+    ("anew", "again, or a verb: rewrites, redraws"),
+    ("goes on", "continues"),
+    ("go on where", "continue where"),
+    ("holds up no", "delays no"),
+    ("hold up no", "delay no"),
+    ("that is none", "that is not one, or invalid"),
+    ("which is none", "which is not one, or invalid"),
+    ("such a one", "name it"),
+    ("shakes hands", "performs a handshake"),
+    ("in vain", "without success"),
+    ("turned away", "refused"),
+    ("what becomes of", "the outcome of"),
+    ("is to be", TO_BE),
+    ("are to be", TO_BE),
 ];
 const TOLD: &str = "reported, notified, receives an error, knows";
+const TO_BE: &str = "must be, should be, will be";
 const WHO: &str = "a subject: `A peer that does not …`";
 
 const PREPOSITIONS: [&str; 9] = ["for", "to", "of", "by", "from", "with", "than", "at", "on"];

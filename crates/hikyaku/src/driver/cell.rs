@@ -39,7 +39,7 @@ impl DriverCell {
     }
 
     /// Runs one turn of the driver for what callers have requested. Returns `false` if the driver's
-    /// task is to be woken: it runs now, it has more to do than that, or there is none.
+    /// task must be woken: it runs now, it has more to do than that, or there is none.
     pub(crate) fn try_turn(&self) -> bool {
         let mut cell = match self.0.try_lock() {
             Ok(cell) => cell,
@@ -128,7 +128,7 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Runs steps 2 and 4 once, as if woken in its own task. Returns `false` if that task is to be
+    /// Runs steps 2 and 4 once, as if woken in its own task. Returns `false` if that task must be
     /// woken.
     fn turn_for_caller(&mut self) -> bool {
         // With several readers at work, the task takes all their answers in one turn.

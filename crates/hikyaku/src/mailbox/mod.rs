@@ -517,7 +517,7 @@ impl Mailbox {
     }
 
     /// Delivers messages: `exchange` moves them to the queue it receives. Returns `true` if a
-    /// waiting reader is to be woken for them.
+    /// waiting reader must be woken for them.
     pub(crate) fn deliver(
         &self,
         remote: SocketAddr,

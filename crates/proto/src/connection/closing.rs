@@ -82,7 +82,7 @@ pub(super) struct Closing {
 pub(super) struct GracefulClose {
     /// The application asked to close by this time.
     by: Option<Time>,
-    /// An END was sent, or is to be.
+    /// An END was sent, or must be.
     end_sent: bool,
     /// An END is still to be sent.
     pub(super) end_pending: bool,

@@ -326,7 +326,7 @@ impl<'a> Courier<'a> {
         Err(Failure::failed(says.text()))
     }
 
-    /// Returns what becomes of a message at best.
+    /// Returns the best possible outcome of a message.
     pub(super) const fn verb(&self) -> Verb {
         if self.args.plain.ack.ack { Verb::Acknowledged } else { Verb::Sent }
     }

@@ -108,8 +108,8 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    /// Returns what becomes of a fragment where there is no room (D-2): classes that are resent
-    /// refuse it, so that it comes again; the others drop it.
+    /// Returns the outcome of a fragment for which there is no room (D-2): classes that are resent
+    /// refuse it, so that it arrives again; the others drop it.
     pub(super) const fn or_dropped(class: Class) -> Self {
         if class.is_resent() { Self::Refused } else { Self::Yes }
     }
