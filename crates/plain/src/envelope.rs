@@ -6,30 +6,7 @@
 use hikyaku::{identity::Identity, signers::Signer};
 
 use crate::signed;
-
-/// The content of an envelope whose signature was verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Opened {
-    /// The payload.
-    pub payload: Vec<u8>,
-    /// The id that its author gave it.
-    pub id: Vec<u8>,
-    /// The author's time, in seconds since the Unix epoch.
-    pub issued_at: u64,
-}
-
-/// Why an envelope was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EnvelopeError {
-    /// It is not a COSE_Sign1 with Ed25519, a time and an id.
-    #[error("the envelope is not in the format of `--sign`")]
-    Format,
-    /// The signature is not that of the key.
-    #[error("the signature does not match the key")]
-    Signature,
-}
+pub use crate::signed::{EnvelopeError, Opened};
 
 /// Seals a payload in an envelope: a tagged COSE_Sign1 (RFC 9052 section 4.2), with `at` in seconds
 /// since the Unix epoch and `id` as CWT claims in its protected header (RFC 9597).

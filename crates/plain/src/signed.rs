@@ -28,13 +28,36 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     DropReason,
-    envelope::{EnvelopeError, Opened},
     limits::{MAX_CLOCK_SKEW_SECS, MAX_KEYS_TRIED, MAX_REPLAY_IDS},
     shape::{Shape, shape_of},
 };
 
 /// A unique message id.
 pub(super) type MessageId = [u8; 16];
+
+/// The content of an envelope whose signature was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// The id that its author gave it.
+    pub id: Vec<u8>,
+    /// The author's time, in seconds since the Unix epoch.
+    pub issued_at: u64,
+}
+
+/// Why an envelope was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvelopeError {
+    /// It is not a COSE_Sign1 with Ed25519, a time and an id.
+    #[error("the envelope is not in the format of `--sign`")]
+    Format,
+    /// The signature is not that of the key.
+    #[error("the signature does not match the key")]
+    Signature,
+}
 
 /// Seals a payload into a signed envelope.
 pub(super) fn seal(identity: &Identity, payload: &[u8], now_secs: u64, id: MessageId) -> Vec<u8> {
