@@ -2,6 +2,8 @@
 //!
 //! Never: a clock, a socket, a disk; sentences.
 
+// Longer than 400 lines: the public calls of a chat, and the state that they all change.
+
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use crate::{
