@@ -29,14 +29,12 @@ pub(super) struct Bans {
 impl Bans {
     /// Bans a key or a network. Returns `false` if the text is neither, or there are too many.
     pub(super) fn add(&mut self, who: &str) -> bool {
-        let is_network = who.parse::<Network>().is_ok();
-        if !is_network && who.parse::<Fingerprint>().is_err() || self.all.len() >= MAX_BANS {
+        let network = who.parse::<Network>().ok();
+        if network.is_none() && who.parse::<Fingerprint>().is_err() || self.all.len() >= MAX_BANS {
             return false;
         }
         self.all.insert(who.into());
-        if is_network {
-            self.collect_networks();
-        }
+        network.into_iter().for_each(|network| self.forbid_network(network));
         true
     }
 
@@ -51,10 +49,13 @@ impl Bans {
 
     fn collect_networks(&mut self) {
         self.networks = Filter::new();
-        for network in self.all.iter().filter_map(|who| who.parse::<Network>().ok()) {
-            let added = self.networks.add(Action::Deny, network);
-            debug_assert!(added.is_ok(), "a set has no contradictions");
-        }
+        let networks: Vec<Network> = self.all.iter().filter_map(|who| who.parse().ok()).collect();
+        networks.into_iter().for_each(|network| self.forbid_network(network));
+    }
+
+    fn forbid_network(&mut self, network: Network) {
+        let added = self.networks.add(Action::Deny, network);
+        debug_assert!(added.is_ok(), "bans do not contradict each other");
     }
 
     /// Returns `true` if this key, or this address, may not come.
