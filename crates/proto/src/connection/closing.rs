@@ -9,7 +9,7 @@ use super::{
     transmit::{MIN_DATA_PACKET, MIN_PACKET},
 };
 use crate::{
-    crypto::{Side, phases::DataKeys},
+    crypto::Side,
     error::Close,
     event::{ClosedReason, Event, Transmit},
     limits::{BASE_MTU, TAG_LEN},
@@ -277,14 +277,9 @@ impl Connection {
         self.clocks.paced_until = None;
     }
 
-    /// Reports a client that was refused during its handshake, unless it closed by itself. One with
-    /// another shared key closes by itself, too: it notices that nothing opens (M-44).
+    /// Reports a client that was refused during its handshake, unless it closed by itself. The CLOSE
+    /// of one with another shared key does not open: it is reported when its time is up (M-44).
     fn report_refused(&mut self, reason: ClosedReason) {
-        let sealed_otherwise = self.keys.as_ref().is_some_and(DataKeys::has_failed);
-        let reason = match reason {
-            ClosedReason::Peer(_) if sealed_otherwise => ClosedReason::SharedKey,
-            reason => reason,
-        };
         let voluntary = matches!(reason, ClosedReason::Peer(_) | ClosedReason::Local);
         if !voluntary {
             let (from, key) = (self.remote(), self.shown_key());
