@@ -19,6 +19,7 @@ mod pace;
 mod server;
 mod session;
 mod socket;
+mod throttle;
 
 pub use hikyaku_chat::server::WebPort;
 

@@ -36,6 +36,14 @@ pub const MESSAGES_PER_SECOND: u32 = 100;
 /// Messages that are read from a page in a burst: an outbox that is sent again.
 pub const MESSAGES_AT_ONCE: u32 = 400;
 
+/// Bytes per second that are read from a connection in the long run: more than a page may say, and
+/// at most 40,000 empty frames, some percent of a core.
+pub const BYTES_PER_SECOND: u32 = 256 << 10;
+
+/// Bytes that are read from a connection in a burst: an outbox that is sent again, with requests
+/// and their headers.
+pub const BYTES_AT_ONCE: u32 = 1 << 20;
+
 /// Lines that are combined into one message for a page. It stays in memory until the page has taken
 /// it.
 pub const LINES_AT_ONCE: usize = 16;

@@ -38,6 +38,7 @@ use crate::{
     },
     session::SessionKey,
     socket,
+    throttle::Throttled,
 };
 
 /// Decides whether a link admits a page, by the page's key and the link's token. It must admit the
@@ -149,7 +150,7 @@ async fn answer(stream: TcpStream, routes: Router) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(MAX_HEADERS);
     let serving = http
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .serve_connection(TokioIo::new(Throttled::new(stream)), TowerToHyperService::new(routes))
         .with_upgrades();
     // Invalid or slow requests get no response.
     let _ = timeout(REQUEST_WITHIN, serving).await;

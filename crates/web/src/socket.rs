@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     limits::{
-        ASK_INTERVAL, CLOSE_WITHIN, LINES_AT_ONCE, OPENING_WITHIN, SILENT_AFTER, WRITE_WITHIN,
+        ASK_INTERVAL, CLOSE_WITHIN, LINES_AT_ONCE, MESSAGES_AT_ONCE, MESSAGES_PER_SECOND,
+        OPENING_WITHIN, SILENT_AFTER, WRITE_WITHIN,
     },
     pace::Pace,
     server::Shared,
@@ -61,7 +62,7 @@ pub(crate) async fn serve(mut socket: WebSocket, from: IpAddr, shared: Arc<Share
 
 async fn talk(socket: &mut WebSocket, from: IpAddr, shared: &Shared) -> Result<(), End> {
     let mut member = open(socket, from, shared).await?;
-    let mut pace = Pace::new(Instant::now());
+    let mut pace = Pace::new(Instant::now(), MESSAGES_PER_SECOND, MESSAGES_AT_ONCE);
     let mut heard_at = Instant::now();
     let mut asking = interval(ASK_INTERVAL);
     asking.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -78,7 +79,7 @@ async fn talk(socket: &mut WebSocket, from: IpAddr, shared: &Shared) -> Result<(
             }
             message = next => {
                 let now = Instant::now();
-                pace.count(now);
+                pace.count(now, 1);
                 heard_at = now;
                 match message {
                     Some(Ok(Message::Text(text))) if !text.is_empty() => {

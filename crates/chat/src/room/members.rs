@@ -19,6 +19,10 @@ use crate::{
     time::Time,
 };
 
+/// The name of a host that has chosen no other. No member may have it, or one that looks like it,
+/// even if nobody sits at the server: readers would mistake them for the host.
+pub(crate) const HOST_NAME: &str = "host";
+
 /// Distinguishes a chat's members. Its `Display` names a member without a name, and must not be a
 /// valid [`Name`] except the host's.
 pub trait Peer: Copy + Ord + Display + Send + Sync {
@@ -36,6 +40,11 @@ pub trait Peer: Copy + Ord + Display + Send + Sync {
     /// Returns `true` if others must be warned that nothing from this peer is signed. Its key, if
     /// it has one, is not shown.
     fn is_unauthenticated(&self) -> bool {
+        false
+    }
+
+    /// Returns `true` for the person at the server's own terminal.
+    fn is_host(&self) -> bool {
         false
     }
 
@@ -307,7 +316,11 @@ impl<P: Peer> Members<P> {
     }
 
     fn may_own(&self, peer: P, likeness: &str) -> bool {
-        self.owners.allow(likeness, self.by_peer.get(&peer).and_then(|member| member.key.as_ref()))
+        let is_reserved = likeness == self::likeness(HOST_NAME) && !peer.is_host();
+        !is_reserved
+            && self
+                .owners
+                .allow(likeness, self.by_peer.get(&peer).and_then(|member| member.key.as_ref()))
     }
 
     /// Postpones the end of a membership, if it has one.

@@ -42,6 +42,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::members::HOST_NAME;
 use self::{
     allowance::Allowance, bans::Bans, members::Members, newcomers::Newcomers, rooms::Rooms,
     storage::Storage, ticks::Ticks,

@@ -136,7 +136,7 @@ impl<S: FnMut(Shown)> Server<S> {
             let rooms: Vec<_> = rooms.into_iter().map(|(room, _)| room.clone()).collect();
             for room in rooms {
                 let page = PageWanted::last(room, start.after);
-                self.native().put((member, device), Outgoing::Page(page));
+                self.native().put((member, device), Outgoing::Page(page.into()));
             }
         }
         self.native().put((member, device), Outgoing::After(start.after));

@@ -86,7 +86,7 @@ impl<S: FnMut(Shown)> Server<S> {
             let wanted = wanted(query, self.room.head());
             match (&mut self.delivery.native, self.delivery.asking) {
                 (Some(native), Some((member, device))) if member == from => {
-                    native.put((member, device), Outgoing::Page(wanted));
+                    native.put((member, device), Outgoing::Page(wanted.into()));
                 }
                 _ if matches!(from, Member::Host(_)) => self.show_page(now, wanted).await,
                 _ => {}

@@ -12,7 +12,7 @@ use hikyaku_plain::ReplyTo;
 use crate::{
     machine::{Nonce, Ticket},
     name::Name,
-    room::Peer,
+    room::{HOST_NAME, Peer},
 };
 
 /// A member, as a server knows it.
@@ -66,6 +66,10 @@ impl Peer for Member {
         }
     }
 
+    fn is_host(&self) -> bool {
+        matches!(self, Self::Host(_))
+    }
+
     fn is_unauthenticated(&self) -> bool {
         matches!(
             self,
@@ -86,7 +90,7 @@ impl Peer for Member {
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Host(_) => f.write_str("host"),
+            Self::Host(_) => f.write_str(HOST_NAME),
             Self::At(_, address) => address.fmt(f),
             Self::Signed(key, _) | Self::Native(key) | Self::Web(key) => key.fmt(f),
         }

@@ -287,3 +287,17 @@ fn whispers_and_other_rooms_are_no_gap_for_a_reader_of_one_room() {
     assert!(matches!(greeted, Kind::Greeted { head, .. } if head == last), "{greeted:?}");
     assert_eq!(does(&mut chat, 1, said("again"))[0].event.prev, last);
 }
+
+#[test]
+fn nobody_is_taken_for_a_host_who_does_not_sit_at_the_server() {
+    let mut chat = keyed(&[(100, "olga")]);
+    for wish in ["host", "HOST", "h\u{43e}st"] {
+        let refused = refusal(does(&mut chat, 100, Action::Named(wish.to_owned())));
+        assert!(
+            matches!(refused, Refusal::NameTaken { .. } | Refusal::NameConfusable { .. }),
+            "{wish}: {refused:?}"
+        );
+    }
+    does(&mut chat, 101, named("host"));
+    assert_ne!(&*chat.author(Keyed(101)).unwrap().name, "host");
+}

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, future, net::IpAddr, sync::Arc};
 
 use hikyaku::{Bytes, Endpoint, TransportConfig, signers::Fingerprint};
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc},
     task::JoinSet,
     time::timeout,
 };
@@ -23,8 +23,8 @@ use crate::{
     clock::Clock,
     event::Seq,
     limits::{
-        LAST_WORDS, MAX_ARRIVALS, MAX_DEVICES, MAX_MACHINE_LINE_LEN, MAX_PRIVATE, MEMBER_CREDIT,
-        MEMBER_QUEUE, NATIVE_IDLE, SPARE_CONNECTIONS,
+        LAST_WORDS, MAX_ARRIVALS, MAX_DEVICES, MAX_MACHINE_LINE_LEN, MEMBER_CREDIT, MEMBER_QUEUE,
+        NATIVE_IDLE, SPARE_CONNECTIONS,
     },
     machine::{Device, Ticket},
     rate::Rate,
@@ -38,6 +38,7 @@ mod cursor;
 mod fan_out;
 mod message;
 mod pace;
+mod private;
 mod way;
 mod window;
 mod writer;
@@ -103,15 +104,26 @@ struct Route {
     /// The right to search: one at a time.
     searches: Arc<Semaphore>,
     /// None while the member is away and may come back.
-    links: BTreeMap<Device, Link>,
+    links: Vec<Link>,
+}
+
+impl Route {
+    fn link(&self, device: Device) -> Option<&Link> {
+        self.links.iter().find(|link| link.device == device)
+    }
+
+    fn remove(&mut self, device: Device) -> Option<Link> {
+        let at = self.links.iter().position(|link| link.device == device)?;
+        Some(self.links.remove(at))
+    }
 }
 
 /// A device's connection.
 #[derive(Debug)]
 struct Link {
+    device: Device,
     way: Way,
-    to: mpsc::Sender<Outgoing>,
-    rights: watch::Sender<Arc<Rights>>,
+    private: private::Sender,
     /// Rooms that the device reads from its previous position, which is before the member came
     /// back.
     resumed: BTreeMap<RoomName, Seq>,
@@ -207,7 +219,7 @@ impl NativeDoor {
 
     /// Returns the way to a device that is here.
     pub(super) fn way_to(&self, (member, device): (Member, Device)) -> Option<&Way> {
-        Some(&self.routes.get(&member)?.links.get(&device)?.way)
+        Some(&self.routes.get(&member)?.link(device)?.way)
     }
 
     pub(super) fn ticket(&self, member: Member) -> Option<Ticket> {
@@ -224,28 +236,25 @@ impl NativeDoor {
         resumed: BTreeMap<RoomName, Seq>,
     ) {
         while self.writers.try_join_next().is_some() {}
-        let key = way.key();
-        let (rights, watched) = watch::channel(Arc::new(Rights { key, rooms: BTreeMap::new() }));
-        let (to, outgoing) = mpsc::channel(MAX_PRIVATE);
-        let new =
-            || Route { ticket, searches: Arc::new(Semaphore::new(1)), links: BTreeMap::new() };
+        let rights = Rights { key: way.key(), rooms: BTreeMap::new() };
+        let (private, receiver) = private::private(rights);
+        let new = || Route { ticket, searches: Arc::new(Semaphore::new(1)), links: Vec::new() };
         let route = self.routes.entry(member).or_insert_with(new);
         let writer = Writer {
             way: way.clone(),
             window: Arc::clone(&self.window),
-            rights: watched,
+            private: receiver,
             pool: self.pool.clone(),
             searches: Arc::clone(&route.searches),
             meters: Arc::clone(&self.meters),
             clock: self.clock,
         };
-        self.writers.spawn(writer::write(writer, outgoing));
+        self.writers.spawn(writer::write(writer));
         self.by_way.insert(way.id(), (member, device));
-        let link = Link { way, to, rights, resumed };
-        let replaced = route.links.insert(device, link);
-        let is_crowded = route.links.len() > MAX_DEVICES;
-        let other = route.links.keys().copied().find(|other| *other != device);
-        let crowded_out = other.filter(|_| is_crowded).and_then(|other| route.links.remove(&other));
+        let replaced = route.remove(device);
+        let is_crowded = route.links.len() >= MAX_DEVICES;
+        let crowded_out = is_crowded.then(|| route.links.remove(0));
+        route.links.push(Link { device, way, private, resumed });
         for old in replaced.into_iter().chain(crowded_out) {
             self.by_way.remove(&old.way.id());
             old.way.abort(code::REPLACED, "this device has come back");
@@ -255,22 +264,19 @@ impl NativeDoor {
     /// Lets the devices of a member read its rooms, from now on.
     pub(super) fn set_rooms(&mut self, member: Member, rooms: &BTreeMap<RoomName, Seq>) {
         let Some(route) = self.routes.get_mut(&member) else { return };
-        for link in route.links.values_mut() {
+        for link in &mut route.links {
             link.resumed.retain(|room, _| rooms.contains_key(room));
             let resumed = &link.resumed;
             let since = |room, since| *resumed.get(room).unwrap_or(since);
             // Each request comes through here, and almost none changes anything.
-            link.rights.send_if_modified(|rights| {
+            link.private.change_rights(|rights| {
                 let is_same = rights.rooms.len() == rooms.len()
                     && rooms
                         .iter()
                         .all(|(room, at)| rights.rooms.get(room) == Some(&since(room, at)));
-                if !is_same {
-                    let theirs = rooms.iter().map(|(room, at)| (room.clone(), since(room, at)));
-                    let (key, rooms) = (Arc::clone(&rights.key), theirs.collect());
-                    *rights = Arc::new(Rights { key, rooms });
-                }
-                !is_same
+                let theirs = rooms.iter().map(|(room, at)| (room.clone(), since(room, at)));
+                let key = || Arc::clone(&rights.key);
+                (!is_same).then(|| Rights { key: key(), rooms: theirs.collect() })
             });
         }
     }
@@ -280,18 +286,16 @@ impl NativeDoor {
         match only {
             Some(device) => self.put((member, device), Outgoing::Line(line.clone())),
             None => {
-                let links = self.routes.get(&member).map(|route| route.links.keys().copied());
-                let devices: Vec<Device> = links.into_iter().flatten().collect();
-                for device in devices {
-                    self.put((member, device), Outgoing::Line(line.clone()));
-                }
+                let links = self.routes.get(&member).into_iter().flat_map(|route| &route.links);
+                let sent = |link: &Link| link.private.put(Outgoing::Line(line.clone()));
+                self.unsent += links.filter(|link| !sent(link)).count() as u64;
             }
         }
     }
 
     pub(super) fn put(&mut self, (member, device): (Member, Device), outgoing: Outgoing) {
-        let link = self.routes.get(&member).and_then(|route| route.links.get(&device));
-        let sent = link.is_some_and(|link| link.to.try_send(outgoing).is_ok());
+        let link = self.routes.get(&member).and_then(|route| route.link(device));
+        let sent = link.is_some_and(|link| link.private.put(outgoing));
         self.unsent += u64::from(!sent);
     }
 
@@ -318,7 +322,7 @@ impl NativeDoor {
     /// Handles the end of a connection; returns its member, if the connection was in use.
     pub(super) fn detach(&mut self, way: WayId) -> Option<Member> {
         let (member, device) = self.by_way.remove(&way)?;
-        self.routes.get_mut(&member)?.links.remove(&device)?;
+        self.routes.get_mut(&member)?.remove(device)?;
         Some(member)
     }
 
@@ -330,7 +334,7 @@ impl NativeDoor {
     /// Forgets a member who has left the chat.
     pub(super) fn forget(&mut self, member: Member) -> Vec<Way> {
         let Some(route) = self.routes.remove(&member) else { return Vec::new() };
-        let ways: Vec<_> = route.links.into_values().map(|link| link.way).collect();
+        let ways: Vec<_> = route.links.into_iter().map(|link| link.way).collect();
         for way in &ways {
             self.by_way.remove(&way.id());
         }
@@ -340,7 +344,7 @@ impl NativeDoor {
     /// Returns the members with a device at an address that `is_out` names.
     pub(super) fn members_at(&self, is_out: impl Fn(IpAddr) -> bool) -> Vec<Member> {
         let at = |link: &Link| is_out(link.way.address());
-        let routes = self.routes.iter().filter(|(_, route)| route.links.values().any(at));
+        let routes = self.routes.iter().filter(|(_, route)| route.links.iter().any(at));
         routes.map(|(member, _)| *member).collect()
     }
 

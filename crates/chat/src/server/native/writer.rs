@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use hikyaku::Bytes;
-use tokio::sync::{
-    Semaphore,
-    mpsc::{self, error::TryRecvError},
-    watch,
-};
+use tokio::sync::Semaphore;
 
 use super::{
     cursor::{Cursor, Step},
     message::{Message, joined},
+    private::{Receiver, Waiting},
     way::{Gone, Way},
     window::Window,
 };
@@ -33,7 +30,7 @@ pub(in crate::server) enum Outgoing {
     /// A private event for this device.
     Line(Bytes),
     /// A page of stored lines.
-    Page(PageWanted),
+    Page(Box<PageWanted>),
     /// The log after this number, from now on.
     After(Seq),
 }
@@ -102,7 +99,7 @@ fn drop_oldest(lines: &mut Vec<Stored>) -> bool {
 pub(super) struct Writer {
     pub(super) way: Way,
     pub(super) window: Arc<Window>,
-    pub(super) rights: watch::Receiver<Arc<Rights>>,
+    pub(super) private: Receiver,
     pub(super) pool: Option<Arc<Pool>>,
     /// The permit to search, which the devices of a member share.
     pub(super) searches: Arc<Semaphore>,
@@ -116,32 +113,24 @@ struct Writing {
     cursor: Cursor,
 }
 
-/// Writes until the connection ends; without a sender, until nothing is left.
-pub(super) async fn write(writer: Writer, mut outgoing: mpsc::Receiver<Outgoing>) {
+/// Writes until the connection ends, or nothing is left and nothing more will come.
+pub(super) async fn write(writer: Writer) {
     let mut heads = writer.window.heads();
     let mut writing = Writing { writer, cursor: Cursor::nowhere() };
     loop {
-        let done = match outgoing.try_recv() {
-            Ok(one) => writing.apply(one).await.is_ok(),
-            Err(TryRecvError::Disconnected) => {
-                while let Ok(true) = writing.go_on(&outgoing).await {}
-                return;
-            }
-            Err(TryRecvError::Empty) => match writing.go_on(&outgoing).await {
-                Ok(true) => true,
-                Err(Gone) => false,
-                Ok(false) => tokio::select! {
-                    biased;
-                    one = outgoing.recv() => match one {
-                        Some(one) => writing.apply(one).await.is_ok(),
-                        None => true,
-                    },
-                    changed = heads.changed() => changed.is_ok(),
-                },
-            },
+        let waiting = writing.writer.private.take();
+        let has_ended = matches!(waiting, Waiting::Ended);
+        let went_on = match waiting {
+            Waiting::One(one) => writing.apply(one).await.map(|()| true),
+            Waiting::Nothing | Waiting::Ended => writing.go_on().await,
         };
-        if !done {
-            return;
+        match went_on {
+            Ok(true) => {}
+            Ok(false) if !has_ended => tokio::select! {
+                () = writing.writer.private.changed() => {}
+                _ = heads.changed() => {}
+            },
+            Ok(false) | Err(Gone) => return,
         }
     }
 }
@@ -150,7 +139,8 @@ impl Writing {
     async fn apply(&mut self, outgoing: Outgoing) -> Result<(), Gone> {
         match outgoing {
             Outgoing::Line(line) => self.send(Message::line(line)).await,
-            Outgoing::Page(wanted) => self.send_page(wanted).await,
+            // Rare, and large: most of the time a writer only waits.
+            Outgoing::Page(wanted) => Box::pin(self.send_page(*wanted)).await,
             Outgoing::After(seq) => {
                 self.cursor = Cursor::after(&self.writer.window, seq);
                 Ok(())
@@ -159,25 +149,22 @@ impl Writing {
     }
 
     /// Sends what follows the cursor, at least some of it; returns `false` if there is nothing.
-    async fn go_on(&mut self, outgoing: &mpsc::Receiver<Outgoing>) -> Result<bool, Gone> {
-        let rights = Arc::clone(&self.writer.rights.borrow());
+    async fn go_on(&mut self) -> Result<bool, Gone> {
+        let private = &self.writer.private;
+        let rights = private.rights();
         match self.cursor.next(&self.writer.window, &rights) {
             Step::Wait => return Ok(false),
             // Private events, and rights to read, were queued before what follows now.
-            Step::Send(..) if !outgoing.is_empty() || self.has_other_rights(&rights) => {}
+            Step::Send(..) if !private.is_empty() || private.has_other(&rights) => {}
             Step::Send(message, then) => {
                 if let Some(message) = message {
                     self.send(message).await?;
                 }
                 self.cursor = then;
             }
-            Step::Read(seq) => self.go_on_from_disk(seq, &rights).await?,
+            Step::Read(seq) => Box::pin(self.go_on_from_disk(seq, &rights)).await?,
         }
         Ok(true)
-    }
-
-    fn has_other_rights(&self, rights: &Arc<Rights>) -> bool {
-        !Arc::ptr_eq(rights, &self.writer.rights.borrow())
     }
 
     async fn go_on_from_disk(&mut self, after: Seq, rights: &Arc<Rights>) -> Result<(), Gone> {
@@ -190,7 +177,7 @@ impl Writing {
             None => None,
         };
         // Lines that were read with other rights are read again.
-        if self.has_other_rights(rights) {
+        if self.writer.private.has_other(rights) {
             return Ok(());
         }
         let Some(events) = read else {
@@ -257,6 +244,17 @@ impl Writing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns the size of the state of a task.
+    const fn size_of_task<F>(_: &impl Fn(Writer) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_waiting_writer_is_small() {
+        let size = size_of_task(&write);
+        assert!(size <= 1_280, "{size} bytes");
+    }
 
     fn page(lengths: &[usize]) -> Vec<Stored> {
         let line = |(seq, len): (usize, &usize)| Stored {
