@@ -277,8 +277,8 @@ impl Connection {
         self.clocks.paced_until = None;
     }
 
-    /// Reports a client that was refused during its handshake, unless it closed by itself. The CLOSE
-    /// of one with another shared key does not open: it is reported when its time is up (M-44).
+    /// Reports a client that was refused during its handshake, unless it closed by itself. A CLOSE
+    /// under another shared key does not open: its client is reported when its time is up (M-44).
     fn report_refused(&mut self, reason: ClosedReason) {
         let voluntary = matches!(reason, ClosedReason::Peer(_) | ClosedReason::Local);
         if !voluntary {
