@@ -18,7 +18,7 @@ use crate::{
     native,
     output::warn,
     terminal::{self, LineLimit},
-    words::{InWords as _, Member},
+    words::{InWords as _, Member, joined},
 };
 
 /// Returns an error unless the member was in the chat and everything typed was done: messages
@@ -47,7 +47,7 @@ fn unsent(stayed: &Stayed, address: &Address) -> String {
         true => Member::NotConfirmed(address).text(),
         false => Member::ChatGone(address).text(),
     };
-    format!("{why}; {}", kept(stayed.unsent, stayed.is_kept))
+    joined(&why, &kept(stayed.unsent, stayed.is_kept))
 }
 
 fn kept(count: usize, is_kept: bool) -> String {
