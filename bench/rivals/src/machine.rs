@@ -1,4 +1,4 @@
-//! The machine of a run: figures without it mean nothing.
+//! The machine of a run, without which its figures mean nothing.
 
 use std::fs;
 

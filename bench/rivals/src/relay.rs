@@ -1,6 +1,6 @@
-//! The lossy link: a relay between real sockets, whose fates are those of the simulator's link.
+//! The lossy link: a relay between real sockets that treats packets as the simulator's link does.
 //!
-//! One client, one server, one seed per round: the n-th packet of a direction meets the same fate
+//! One client, one server, one seed per round: the n-th packet of a direction is treated alike,
 //! whichever peer sent it. It runs in the parent's process, whose time is not counted.
 
 use std::{
@@ -33,7 +33,7 @@ use crate::{
 /// 1 Gbit/s: so that loss and latency are what limits a peer, not the machine.
 pub(crate) const RATE: u64 = 125_000_000;
 
-/// The queue before the link, in bytes: less than a bandwidth-delay product.
+/// The queue of the link, in bytes: less than a bandwidth-delay product.
 pub(crate) const QUEUE: usize = 1 << 20;
 
 /// What passes: a full Ethernet frame.
@@ -48,7 +48,7 @@ const PRIORITY: i32 = -10;
 /// Datagrams read from a socket before others have their turn.
 const BATCH: usize = 64;
 
-/// Looks for the end at least as often.
+/// The longest time between checks for the end.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A relay in operation.

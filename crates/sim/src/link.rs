@@ -1,7 +1,7 @@
 //! One direction of a path, which decides the fate of each packet.
 //!
 //! In: the time and length of a packet. Out: when, how often and in what state it arrives, or why
-//! not. Never: the packet itself, or its destination.
+//! it does not. Never: the packet itself, or its destination.
 
 use std::time::Duration;
 
@@ -70,9 +70,9 @@ pub enum Loss {
     Random(f64),
     /// The model of Gilbert and Elliott: the state, good or bad, may change with each packet.
     Bursts {
-        /// The probability to go from good to bad.
+        /// The probability of changing from good to bad.
         enter: f64,
-        /// The probability to go from bad to good.
+        /// The probability of changing from bad to good.
         leave: f64,
         /// The probability of loss in the good state.
         in_good: f64,
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn random_loss_takes_its_share_and_comes_alone() {
+    fn random_loss_has_its_rate_and_no_bursts() {
         let config = LinkConfig { loss: Loss::Random(0.1), ..LinkConfig::default() };
         let fates = send(config, 100_000, MS);
         assert!((9_700..10_300).contains(&lost(&fates)), "{}", lost(&fates));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn bursts_lose_their_share_in_runs_of_their_length() {
+    fn bursts_have_their_rate_and_length() {
         let loss = Loss::Bursts { enter: 0.01, leave: 0.1, in_good: 0.0, in_bad: 1.0 };
         let fates = send(LinkConfig { loss, ..LinkConfig::default() }, 100_000, MS);
         let share = lost(&fates) as f64 / 100_000.0;

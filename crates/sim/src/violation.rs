@@ -1,4 +1,4 @@
-//! A broken promise, in words.
+//! A broken promise, as text.
 
 /// A description of a broken promise.
 pub type Violation = String;

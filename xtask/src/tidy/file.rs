@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_contains_a_leftover_is_none() {
+    fn a_word_that_contains_a_leftover_is_ignored() {
         assert!(!contains_word(concat!("MAS", "TO", "DON"), LEFTOVERS[0]));
         assert!(contains_word(concat!("# ", "TO", "DO: x"), LEFTOVERS[0]));
     }

@@ -174,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clippy_file_that_forgets_the_budget_is_found() {
+    fn a_clippy_file_without_the_budget_is_found() {
         let found = errors(&[("a/clippy.toml", "allow-unwrap-in-tests = true\n")]);
         assert_eq!(found, ["a/clippy.toml: lacks `too-many-lines-threshold = 70`"]);
         assert_eq!(errors(&[("a/clippy.toml", "too-many-lines-threshold = 70\n")]), [""; 0]);
     }
 
     #[test]
-    fn a_room_without_a_door_is_dead() {
+    fn an_undeclared_file_is_found() {
         let found = errors(&[("a/src/room/attic.rs", ""), ("a/src/room.rs", "mod attics;\n")]);
         assert_eq!(found, ["a/src/room/attic.rs: dead, no parent says `mod attic;`"]);
         assert_eq!(

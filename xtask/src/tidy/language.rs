@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_only_contain_a_phrase_are_none() {
+    fn words_that_only_contain_a_phrase_are_ignored() {
         let text = "for whom, to whose, this told, but fortunately; a peer who does not answer";
         assert_eq!(found(text), [""; 0]);
     }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_english_says_with_two_articles_is_let_be() {
+    fn normal_english_with_two_articles_is_accepted() {
         let text = "A peer sends a frame, a host with a name, one million a second, \
                     a client opened a file, a packet that a host had, ten lines a message";
         assert_eq!(found(text), [""; 0]);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn code_is_no_prose() {
+    fn code_is_not_prose() {
         let text = "say `is told`\n```sh\necho is told\n```\n";
         assert_eq!(found(text), [""; 0]);
         let code = "//! a\nfn is_told() { \"is told\" }\n/// ```\n/// is told?\n/// ```\n";

@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leads_somewhere_is_no_finding() {
+    fn a_valid_link_is_accepted() {
         let page = "# A b\n[x](../README.md#send-and-listen) [y](#a-b) [z](../LICENSE) \
                     [s](https://example.org/none.md)\n```\n[c](none.md)\n```\n";
         assert_eq!(errors(page), [""; 0]);
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_found() {
+    fn a_broken_link_is_found() {
         let found = errors("[x](README.md)\n[y](../README.md#sent) and [z](#none)\n");
         assert_eq!(
             found,
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_the_summary_forgets_is_found() {
+    fn a_page_missing_from_the_summary_is_found() {
         let page = |path: &str| File { path: path.to_owned(), text: String::new() };
         let mut findings = Findings::default();
         check(&Tree { files: vec![page("docs/a.md"), page(SUMMARY)] }, &mut findings);

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_of_no_test_cites_nothing() {
+    fn a_comment_outside_a_test_cites_nothing() {
         let none = ["no test cites M-1".to_owned()].map(|rest| format!("PROTOCOL.md: {rest}"));
         for text in [
             "// M-1\nfn a() {}\n",
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excuse_that_is_not_needed_and_a_number_given_twice_are_found() {
+    fn a_needless_excuse_and_a_repeated_number_are_found() {
         let found = errors_with("**M-1** **D-2** **R-3**", ORDER, &[("M-1", "why")]);
         assert_eq!(found, ["xtask/src/tidy/protocol.rs: M-1 needs no excuse any more"]);
         let twice = errors("**M-1** **M-1** **D-2** **R-3**", ORDER);

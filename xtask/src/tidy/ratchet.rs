@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_is_no_error_and_more_is() {
+    fn only_findings_beyond_the_allowance_are_errors() {
         let list = allowance("# head\nlanguage 2 a.rs\n");
         let kept = list.judge(&found(&[("a.rs", 2)]));
         assert_eq!(kept, Verdict { allowed: 2, ..Verdict::default() });
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_moved_or_split_takes_its_allowance_along_and_no_more() {
+    fn a_moved_or_split_file_keeps_its_allowance() {
         let list = allowance("language 3 a.rs\n");
         assert_eq!(list.judge(&found(&[("b.rs", 3)])).errors, [""; 0]);
         assert_eq!(list.judge(&found(&[("a.rs", 1), ("b.rs", 2)])).errors, [""; 0]);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_none_is_an_error() {
+    fn an_invalid_line_is_an_error() {
         assert!(Allowance::parse("language many a.rs\n").is_err());
         assert!(Allowance::parse("language 1\n").is_err());
     }

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_is_named_and_not_there_is_told() {
+    fn a_test_that_is_named_but_missing_is_found() {
         let source = "#[test]\nfn one() {\n}\n\nfn two() {\n}\n";
         assert_eq!(errors("`proto::one` shows it", source), Vec::<String>::new());
         for missing in ["`proto::two`", "`proto::on`", "`chat::one`"] {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_test_s_name_is_left_alone() {
+    fn names_that_are_not_tests_are_ignored() {
         assert!(errors("`Endpoint::refused`, `--allow-key`, `a b::c`", "").is_empty());
     }
 

@@ -33,7 +33,7 @@ const PACKED: usize = 64;
 /// The bytes that a message counts besides its length.
 const OVERHEAD: usize = 64;
 
-/// Its clock counts milliseconds; what it does without a datagram it does at most so much later.
+/// Its clock has a resolution of a millisecond, so timers may be this late.
 const TICK: Duration = Duration::from_millis(1);
 
 /// ENet.
@@ -127,7 +127,7 @@ impl Peer for Enet {
 }
 
 fn held(mut host: Host<UdpSocket>) -> Held {
-    // An error is that of a peer that has gone, which the other end reports.
+    // An error here means that the peer has gone, which the other end reports.
     Held::drive(move || while let Ok(Some(_)) = host.service() {})
 }
 

@@ -1,6 +1,6 @@
-//! Datagrams of the kernel with nothing above them: what no protocol can exceed. Nothing is
-//! encrypted or repeated. The receiver confirms each quarter of `CREDIT`, so that its buffer does
-//! not overflow.
+//! Datagrams of the kernel without any protocol above them: the upper bound for every peer. Nothing
+//! is encrypted or repeated. The receiver confirms each quarter of `CREDIT`, so that its buffer
+//! does not overflow.
 //!
 //! With GSO and GRO, the system calls are those of quinn-udp, which are quinn's, too.
 
@@ -34,7 +34,7 @@ const TRAIN: usize = 44 * ETHERNET;
 /// Datagrams per call with GSO; the kernel allows 64 everywhere.
 const SEGMENTS: usize = 64;
 
-/// The length of a confirmation; no message is as short.
+/// The length of a confirmation; no message is that short.
 const CONFIRMATION: usize = 1;
 const HELLO: &[u8] = &[0, 0];
 

@@ -30,7 +30,7 @@ use crate::{
 /// Its default, which includes IP and UDP headers. Its datagrams then fit an Ethernet frame.
 const ETHERNET: u16 = 1_500;
 
-/// The largest that its documentation speaks of: Ethernet's jumbo frames.
+/// The largest size that its documentation mentions: Ethernet's jumbo frames.
 const JUMBO: u16 = 9_001;
 
 /// Chunks taken at once.

@@ -1,4 +1,4 @@
-//! What all connections of an endpoint may hold together, beyond what each may hold in any case.
+//! What all connections of an endpoint may hold together, beyond what each may always hold.
 //!
 //! In: bytes taken and returned. Out: whether there is room. Never: messages, or which connection
 //! holds them.
@@ -33,7 +33,7 @@ impl Budget {
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok()
     }
 
-    /// Takes `more` bytes that are held already and move to another holder.
+    /// Takes `more` bytes that are already held and move to another holder.
     pub(super) fn take_over(&self, more: u64) {
         self.taken.fetch_add(more, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What the end of the handshake changes for messages that are queued, or were sent as 0-RTT.
+//! What the end of the handshake changes for messages that were queued or sent as 0-RTT.
 //!
 //! In: the peer's limits, the fate of 0-RTT. Out: nothing. Never: the handshake itself.
 

@@ -80,7 +80,8 @@ impl Terminal {
         modes.local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
     }
 
-    /// Waits until keys are not shown: a question is printed a moment before.
+    /// Waits until the terminal stops showing keys, which happens just after the question is
+    /// printed.
     #[track_caller]
     pub(crate) fn hides_keys(&self) {
         let end = Instant::now() + DEADLINE;
