@@ -393,6 +393,11 @@ pub const STORE_AGAIN: Duration = Duration::from_secs(5);
 /// than the pause before clients send again.
 pub const STORAGE_SETTLED: Duration = Duration::from_secs(10);
 
+/// How often a client sends a message again whose signature its host has refused: with
+/// [`PACE_AGAIN`] between them, long enough for a new name that another device of the same key has
+/// chosen to be stored and to arrive.
+pub const MAX_DOUBTS: u32 = 10;
+
 /// Pause before a client sends again the messages that its host refused because they arrived too
 /// fast.
 pub const PACE_AGAIN: Duration = Duration::from_secs(1);

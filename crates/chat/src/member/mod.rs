@@ -223,6 +223,8 @@ pub struct Member {
     stage: Stage,
     /// The name that the host uses for the member; before that, the member's own choice.
     me: Author,
+    /// The newest event when the host said that name: one before it names the member no more.
+    named_at: Seq,
     log: Option<LogId>,
     cursor: Option<Seq>,
     /// The cursor has moved since it was last stored.
@@ -286,6 +288,7 @@ impl Member {
             has_joined: false,
             stage: Stage::Here,
             me,
+            named_at: Seq::START,
             log,
             cursor,
             moved: false,

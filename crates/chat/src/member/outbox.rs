@@ -29,6 +29,8 @@ pub(super) struct Item {
     pub(super) request: Option<RequestId>,
     /// The name that it was signed with.
     pub(super) signed_as: Option<Arc<str>>,
+    /// How often the host has refused its signature.
+    pub(super) doubts: u32,
     /// The request for the addressee's key.
     pub(super) question: Option<RequestId>,
     /// `true` if the addressee is known to have no key.
@@ -200,6 +202,7 @@ impl Item {
             is_kept,
             request: None,
             signed_as: None,
+            doubts: 0,
             question: None,
             is_for_nobodys_key: false,
         }

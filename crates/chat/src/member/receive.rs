@@ -12,7 +12,7 @@ use super::{
 use crate::{
     event::{Author, Event, Kind, Refusal, Seq},
     json::{Context, Progress},
-    limits::{PACE_AGAIN, PAGE_LINES, STORE_AGAIN},
+    limits::{MAX_DOUBTS, PACE_AGAIN, PAGE_LINES, STORE_AGAIN},
     machine,
     message_id::MessageId,
     name::Name,
@@ -90,6 +90,7 @@ impl Member {
         self.members = members;
         let is_news = self.me.member != you.member || self.me.name != you.name || self.log != log;
         self.me = you;
+        self.named_at = head;
         self.me.key = Some(Arc::clone(&self.key));
         if self.link == Link::Greeted {
             // An answer about a name that the member already has.
@@ -186,8 +187,11 @@ impl Member {
     fn on_refused(&mut self, now: Now, mut event: Event, refusal: &Refusal) {
         let name = Arc::clone(&self.me.name);
         let is_for_now = matches!(refusal, Refusal::TooFast { .. } | Refusal::Busy);
-        let signed_as = self.outbox.find(&event).map(|item| item.signed_as.clone());
-        let Some(signed_as) = signed_as else {
+        let known = self.outbox.find(&event).map(|item| {
+            item.doubts += u32::from(*refusal == Refusal::Forged);
+            (item.signed_as.clone(), item.doubts)
+        });
+        let Some((signed_as, doubts)) = known else {
             if is_for_now && self.requests.again(event.request) {
                 self.hold_until = now.time + PACE_AGAIN;
                 return;
@@ -202,6 +206,8 @@ impl Member {
             _ if is_for_now => self.hold_until = now.time + PACE_AGAIN,
             // The name has changed in the meantime.
             Refusal::Forged if !is_signed_by_this_name => {}
+            // Another device of this key may have changed it: that event is still on its way.
+            Refusal::Forged if doubts <= MAX_DOUBTS => self.hold_until = now.time + PACE_AGAIN,
             Refusal::NotStored { .. } => {
                 // Said once: until something is stored, each attempt ends so.
                 if !mem::replace(&mut self.cannot_store, true) {
@@ -256,7 +262,8 @@ impl Member {
             self.is_answered_by(event.request);
         }
         let verdict = self.check(&mut event);
-        if let (true, Kind::Renamed { name }) = (is_mine, &event.kind) {
+        let is_news = event.seq.is_none_or(|seq| seq > self.named_at);
+        if let (true, Kind::Renamed { name }) = (is_mine && is_news, &event.kind) {
             self.me.name = Arc::clone(name);
             if let Ok(name) = Name::parse(name) {
                 self.wish = name;

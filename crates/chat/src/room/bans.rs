@@ -11,8 +11,10 @@ use hikyaku::{
     signers::Fingerprint,
 };
 
+use super::{Chat, Peer};
 use crate::{
     limits::{KICKED_FOR, MAX_BANS, MAX_KICKED},
+    log::Log,
     time::Time,
 };
 
@@ -91,6 +93,21 @@ impl Bans {
             len <= limit
         };
         self.all.iter().take_while(fits).cloned().collect()
+    }
+}
+
+impl<P: Peer, L: Log> Chat<P, L> {
+    /// Returns `true` if this key, or this address, may not come.
+    #[must_use]
+    pub fn is_banned(&self, key: Option<&str>, address: Option<IpAddr>) -> bool {
+        self.bans.forbid(key, address)
+    }
+
+    /// Returns `true` if a member with this key, or without one at this address, was kicked within
+    /// the last minute.
+    #[must_use]
+    pub fn was_kicked(&self, now: Time, key: Option<&str>, address: Option<IpAddr>) -> bool {
+        self.bans.keep_out(now, key, address)
     }
 }
 

@@ -2,9 +2,7 @@
 //!
 //! Never: a clock, a socket, a disk; sentences.
 
-// Longer than 400 lines: the public calls of a chat, and the state that they all change.
-
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     event::{Author, Departure, Event, Kind, MemberId, Refusal, RequestId, Seq},
@@ -324,19 +322,6 @@ impl<P: Peer, L: Log> Chat<P, L> {
     /// Returns the log.
     pub const fn log(&self) -> &L {
         &self.log
-    }
-
-    /// Returns `true` if this key, or this address, may not come.
-    #[must_use]
-    pub fn is_banned(&self, key: Option<&str>, address: Option<IpAddr>) -> bool {
-        self.bans.forbid(key, address)
-    }
-
-    /// Returns `true` if a member with this key, or without one at this address, was kicked within
-    /// the last minute.
-    #[must_use]
-    pub fn was_kicked(&self, now: Time, key: Option<&str>, address: Option<IpAddr>) -> bool {
-        self.bans.keep_out(now, key, address)
     }
 
     /// Carries out a member's request.
