@@ -18,7 +18,7 @@ use rustyline::{
 };
 use tokio::sync::mpsc;
 
-use super::{CTRL_C_TYPED, Lines, Restore, Show, Typed, show_in_background};
+use super::{CTRL_C_TYPED, Lines, Pasted, Restore, Show, Typed, show_in_background};
 use crate::{exit::Failure, limits::MAX_LINES_AHEAD};
 
 /// What happens to a typed line on the screen.
@@ -80,9 +80,15 @@ pub(super) fn read_terminal(prompt: &'static str, echo: Echo) -> Result<(Lines, 
 /// Returns `false` when no more should be read: nobody receives it, or the user leaves and should
 /// see no further prompt.
 fn hand_over(entered: &str, sender: &mpsc::Sender<io::Result<Typed>>) -> bool {
-    let is_pasted = entered.contains('\n');
-    for line in entered.split('\n') {
-        let typed = Typed { text: line.as_bytes().to_vec(), is_pasted };
+    let mut lines = entered.split('\n').peekable();
+    let is_block = entered.contains('\n');
+    while let Some(line) = lines.next() {
+        let pasted = match (is_block, lines.peek()) {
+            (false, _) => Pasted::No,
+            (true, Some(_)) => Pasted::More,
+            (true, None) => Pasted::Last,
+        };
+        let typed = Typed { text: line.as_bytes().to_vec(), pasted };
         let leaves = typed.leaves();
         if sender.blocking_send(Ok(typed)).is_err() || leaves {
             return false;
@@ -181,11 +187,11 @@ mod tests {
     fn a_command_of_a_pasted_block_is_text() {
         let (sender, mut queue) = mpsc::channel(8);
         assert!(hand_over("one\nq\ntwo", &sender));
-        let typed = |text: &str| Typed { text: text.as_bytes().to_vec(), is_pasted: true };
-        for line in ["one", "q", "two"] {
+        let typed = |text: &str, pasted| Typed { text: text.as_bytes().to_vec(), pasted };
+        for (line, pasted) in [("one", Pasted::More), ("q", Pasted::More), ("two", Pasted::Last)] {
             let taken = queue.try_recv().unwrap().unwrap();
             assert!(!taken.leaves());
-            assert_eq!(taken, typed(line));
+            assert_eq!(taken, typed(line, pasted));
         }
         for leaving in ["q", "ｑ"] {
             assert!(!hand_over(leaving, &sender), "no other prompt is shown");

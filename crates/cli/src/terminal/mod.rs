@@ -52,14 +52,24 @@ pub(crate) fn is_interactive() -> bool {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Typed {
     pub(crate) text: Vec<u8>,
-    /// One of several lines that were pasted together: text, and no command.
-    pub(crate) is_pasted: bool,
+    pub(crate) pasted: Pasted,
+}
+
+/// Whether a line is one of several that were pasted together: then it is text, and no command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pasted {
+    /// It was typed alone.
+    No,
+    /// More lines of the block follow.
+    More,
+    /// It is the last one of the block.
+    Last,
 }
 
 impl Typed {
     /// Returns `true` for `q`, typed alone. An input method may make it a full-width one.
     pub(crate) fn leaves(&self) -> bool {
-        matches!(std::str::from_utf8(&self.text), Ok("q" | "ｑ")) && !self.is_pasted
+        matches!(std::str::from_utf8(&self.text), Ok("q" | "ｑ")) && self.pasted == Pasted::No
     }
 }
 
@@ -214,7 +224,7 @@ fn read_pipe(mut input: impl BufRead, limit: LineLimit, sender: &mpsc::Sender<io
         let line = next_line(&mut input, limit);
         let failed = line.is_err();
         let Some(line) = line.transpose() else { return };
-        let line = line.map(|text| Typed { text, is_pasted: false });
+        let line = line.map(|text| Typed { text, pasted: Pasted::No });
         if sender.blocking_send(line).is_err() || failed {
             return;
         }

@@ -2,6 +2,8 @@
 //! connections that break at any point, and clients that are killed. Members talk in several rooms,
 //! change names and topics, and one of them has two devices. One seed determines one run.
 
+// Longer than 400 lines: one world, and what can happen in it.
+
 use std::collections::{BTreeMap, VecDeque};
 
 use hikyaku::{identity::Identity, signers::Fingerprint};

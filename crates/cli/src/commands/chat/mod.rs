@@ -1,8 +1,8 @@
 //! `hikyaku chat`: hosts a room, joins one, or does whichever fits.
 
 use std::{
+    borrow::Cow,
     fmt::Display,
-    io,
     net::SocketAddr,
     sync::{Arc, Weak},
 };
@@ -13,8 +13,8 @@ use hikyaku_chat::{
     Name, RoomConfig,
     app::Shown,
     client::{LastSeen, Parted},
-    entry::{Entry, narrowed},
-    limits::MAX_HOST_LINES,
+    entry::Entry,
+    event::{Event, Kind},
     member,
     screen::{Renames, Row},
     server::{self, AtTheDoor, Doors, Host, Hosting, Meters},
@@ -34,9 +34,9 @@ use crate::{
     metrics,
     mismatch::Place,
     names,
-    output::{note, warn},
+    output::note,
     service::Service,
-    terminal::{self, Ending, SharedShow, Typed},
+    terminal::{self, Ending, SharedShow},
     words::{Listener, Member, Sender, Undelivered, joined},
 };
 
@@ -58,6 +58,7 @@ mod printing;
 mod screen;
 mod sockets;
 mod state;
+mod typing;
 #[cfg(feature = "web")]
 mod web;
 
@@ -69,6 +70,7 @@ use self::{
     full::{Full, Reader},
     printing::Printer,
     screen::Form,
+    typing::entries,
 };
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -174,7 +176,7 @@ impl Sight {
         let show = SharedShow::new(show);
         let renames = Renames::default();
         let sight = Self::Prompt { show: Arc::clone(&show), renames, _restore: restore };
-        Ok((typed(queue), show, sight))
+        Ok((entries(queue), show, sight))
     }
 
     fn show(&mut self, shown: &Shown) {
@@ -189,9 +191,11 @@ impl Sight {
                 if matches!(shown, Shown::Event { event, .. } if renames.is_repeated(event)) {
                     return;
                 }
-                if let Some(row) = Row::at_host(shown, language()) {
+                let (shown, below) = unfolded(shown);
+                if let Some(row) = Row::at_host(&shown, language()) {
                     show.put(coloured(&row));
                 }
+                below.into_iter().for_each(|line| show.put(line));
             }
         }
     }
@@ -287,6 +291,31 @@ fn as_a_members(shown: &Shown) -> Option<member::Shown> {
     Some(member::Shown::Event(Box::new(member::Line::new(Arc::clone(event), *reader))))
 }
 
+/// Separates the first line of a message from those that are shown below it.
+fn unfolded(shown: &Shown) -> (Cow<'_, Shown>, Vec<Line>) {
+    match shown {
+        Shown::Event { event, reader } => match unfolded_event(event) {
+            Some((event, below)) => (Cow::Owned(Shown::Event { event, reader: *reader }), below),
+            None => (Cow::Borrowed(shown), Vec::new()),
+        },
+        _ => (Cow::Borrowed(shown), Vec::new()),
+    }
+}
+
+/// Returns a message of several lines with the first one alone, and the rows below it: they are
+/// indented, so that none of them can pass for a message of its own.
+fn unfolded_event(event: &Event) -> Option<(Arc<Event>, Vec<Line>)> {
+    let Kind::Said { text, emote } = &event.kind else { return None };
+    let (first, below) = text.split_once('\n')?;
+    let mut head = event.clone();
+    head.kind = Kind::Said { text: first.to_owned(), emote: *emote };
+    let below = below.split('\n').map(|line| format!("{BELOW}{line}").into());
+    Some((Arc::new(head), below.collect()))
+}
+
+/// As wide as a time.
+const BELOW: &str = "           ";
+
 /// Dims the time, so that the speaker stands out.
 fn coloured(row: &Row) -> Line {
     let time = format!("[{}]", row.time);
@@ -314,32 +343,6 @@ pub(super) fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
         addresses.push(SocketAddr::new([127, 0, 0, 1].into(), local.port()));
     }
     addresses
-}
-
-/// Returns what is typed, as text. Invalid UTF-8 is replaced; `q` leaves.
-fn typed<T: From<String> + Send + 'static>(
-    mut queue: mpsc::Receiver<io::Result<Typed>>,
-) -> mpsc::Receiver<T> {
-    let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
-    tokio::spawn(async move {
-        while let Some(line) = queue.recv().await {
-            let line = match line {
-                Ok(line) if line.leaves() => "/quit".to_owned(),
-                Ok(line) => {
-                    let text = String::from_utf8_lossy(&line.text);
-                    // A second slash turns a would-be command into text.
-                    let is_command = line.is_pasted && narrowed(&text).starts_with('/');
-                    let escape = if is_command { "/" } else { "" };
-                    escape.to_owned() + &text
-                }
-                Err(e) => return warn(&say!("standard input: {e}", "標準入力: {e}")),
-            };
-            if sender.send(line.into()).await.is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 /// Returns the name from the options, the user's login name, or one derived from the machine's
@@ -396,20 +399,6 @@ fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_pasted_line_is_text_even_with_a_slash_of_any_width() {
-        let (sender, queue) = mpsc::channel(8);
-        for text in ["/quit", "／ｑｕｉｔ", "//x", " /x", "q"] {
-            let line = Typed { text: text.as_bytes().to_vec(), is_pasted: true };
-            sender.send(Ok(line)).await.unwrap();
-        }
-        drop(sender);
-        let mut lines = typed::<String>(queue);
-        for text in ["//quit", "/／ｑｕｉｔ", "///x", " /x", "q"] {
-            assert_eq!(lines.recv().await.as_deref(), Some(text));
-        }
-    }
 
     #[test]
     fn a_guest_is_named_after_the_machine() {

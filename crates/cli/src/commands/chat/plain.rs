@@ -17,7 +17,7 @@ use hikyaku_chat::{
 };
 use hikyaku_plain::{Dropped, PeerOptions, PlainListener, PlainPeer, dtls::Pin};
 
-use super::{Seat, coloured, config, meters, name, reachable_at, serve, typed, undelivered};
+use super::{Seat, coloured, config, meters, name, reachable_at, serve, typing, undelivered};
 use crate::{
     args::{ArmourArgs, ChatArgs, HostArgs, JoinArgs, MeArgs},
     destination::Destination,
@@ -207,7 +207,7 @@ async fn take_part(
     }
     let (lines, show) = terminal::read_lines("> ")?;
     let (_restore, queue) = lines.split();
-    let lines = typed(queue);
+    let lines = typing::lines(queue);
     let show = SharedShow::new(show);
     let mut complaints = Complaints::new(&me.talk).shown_above(Arc::clone(&show));
     let show = |shown: Shown| {

@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use super::{
     coloured,
     full::{self, Full, Reader},
-    typed,
+    typing::entries,
+    unfolded_event,
 };
 use crate::{
     colour::Stream,
@@ -52,9 +53,10 @@ impl Screen {
         {
             let (restore, queue) = lines.split();
             let screen = Self::Person { show, ticks: Ticks::default(), _restore: restore };
-            return (typed(queue), screen);
+            return (entries(queue), screen);
         }
-        let lines = typed(terminal::read_input(LineLimit { is_cut: true, ..LineLimit::default() }));
+        let lines =
+            entries(terminal::read_input(LineLimit { is_cut: true, ..LineLimit::default() }));
         (lines, if form == Form::Json { Self::Json } else { Self::Lines })
     }
 
@@ -69,7 +71,7 @@ impl Screen {
             Self::Full(full) => full.show(shown).await,
             Self::Person { show, ticks, .. } => {
                 for item in &shown {
-                    ticks.row(item).into_iter().for_each(&mut *show);
+                    ticks.rows(item).into_iter().for_each(&mut *show);
                 }
             }
             Self::Lines => {
@@ -117,9 +119,11 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    fn row(&mut self, shown: &Shown) -> Option<Line> {
+    fn rows(&mut self, shown: &Shown) -> Vec<Line> {
         match shown {
-            Shown::Event(event) if event.is_update => return self.update(event),
+            Shown::Event(event) if event.is_update => {
+                return self.update(event).into_iter().collect();
+            }
             Shown::Event(event) if event.context.own == Some(Progress::Pending) => {
                 self.pending += 1;
             }
@@ -129,7 +133,17 @@ impl Ticks {
             Shown::State(hikyaku_chat::member::State::Reconnecting) => self.waited = true,
             _ => {}
         }
-        Row::of_member(shown, language()).map(|row| coloured(&row))
+        let unfolded = match shown {
+            Shown::Event(line) => unfolded_event(&line.event).map(|(event, below)| {
+                let mut head = line.clone();
+                head.event = event;
+                (Shown::Event(head), below)
+            }),
+            _ => None,
+        };
+        let (shown, below) = unfolded.unwrap_or_else(|| (shown.clone(), Vec::new()));
+        let row = Row::of_member(&shown, language());
+        row.iter().map(coloured).chain(below).collect()
     }
 
     fn update(&mut self, event: &Event) -> Option<Line> {
