@@ -206,74 +206,95 @@ fn option_of_another_command(command: &str, words: &[&str]) -> Option<String> {
 }
 
 fn instead_of(command: &str, option: &str) -> Option<Both> {
-    Some(match (command, option) {
-        ("listen", "--timeout") => {
+    match command {
+        "listen" => instead_at_listen(option),
+        "send" => instead_at_send(option),
+        "chat" => instead_at_chat(option),
+        _ => None,
+    }
+}
+
+fn instead_at_listen(option: &str) -> Option<Both> {
+    Some(match option {
+        "--timeout" => {
             Both("`listen` ends after --for TIME", "`listen` は --for TIME で終了します")
         }
-        ("listen", "--json") => Both(
+        "--json" => Both(
             "--format json prints an object per message",
             "--format json を付けるとメッセージごとにオブジェクトを出力します",
         ),
-        ("listen", "--raw") => Both(
+        "--raw" => Both(
             "--format raw prints the bytes of a stream",
             "--format raw を付けるとストリームをそのまま出力します",
         ),
-        ("listen", "--file") => Both(
+        "--file" => Both(
             "--save DIR saves the files that `send --file` sends",
             "`send --file` のファイルは --save DIR で保存します",
         ),
-        ("listen", "--trust" | "--authorized-keys") => Both(
+        "--trust" | "--authorized-keys" => Both(
             "--allow-key FILE names the keys that are let in",
             "受け入れる鍵は --allow-key FILE で指定します",
         ),
-        ("listen", "--reply") => Both(
+        "--reply" => Both(
             "--echo answers each datagram with itself (with --plain)",
             "--echo は各データグラムをそのまま返します（--plain と併用）",
         ),
-        ("listen", "--retries") => Both(
+        "--retries" => Both(
             "`send --plain --ack` resends; `listen --plain --ack` answers",
             "`send --plain --ack` は再送し、`listen --plain --ack` は応答します",
         ),
-        ("listen", "--group" | "--multicast") => Both(
+        "--group" | "--multicast" => Both(
             "--join GROUP receives a multicast group",
             "マルチキャストグループは --join GROUP で受信します",
         ),
-        ("listen", "--output" | "--out") => Both(
+        "--output" | "--out" => Both(
             "messages go to standard output: >FILE; --save DIR saves files",
             "メッセージは標準出力に出ます: >FILE。ファイルは --save DIR で保存します",
         ),
-        ("send", "--once" | "--for" | "--until") => Both(
+        _ => return None,
+    })
+}
+
+fn instead_at_send(option: &str) -> Option<Both> {
+    Some(match option {
+        "--once" | "--for" | "--until" => Both(
             "`send` ends by itself when everything is written; the option is for `listen`",
             "`send` はすべて書き込まれると自動で終了します。これは `listen` のオプションです",
         ),
-        ("send", "--save") => Both(
+        "--save" => Both(
             "--file PATH sends a file; `listen --save DIR` saves it",
             "ファイルは --file PATH で送り、`listen --save DIR` で保存します",
         ),
-        ("send", "--echo") => Both(
+        "--echo" => Both(
             "`listen --plain --echo` answers; `send --plain --reply` prints it",
             "`listen --plain --echo` が応答し、`send --plain --reply` がそれを表示します",
         ),
-        ("send", "--join" | "--group" | "--multicast") => Both(
+        "--join" | "--group" | "--multicast" => Both(
             "send --plain to the group's address; `listen --plain --join GROUP` receives it",
             "グループのアドレスに send --plain で送り、`listen --plain --join GROUP` で受信します",
         ),
-        ("send", "--allow-key") => Both(
+        "--allow-key" => Both(
             "--trust FINGERPRINT says who the listener must be",
             "相手の受信側は --trust FINGERPRINT で指定します",
         ),
-        ("send", "--message") => Both(
+        "--message" => Both(
             "messages follow the address: hikyaku send HOST MESSAGE",
             "メッセージはアドレスの後に書きます: hikyaku send HOST MESSAGE",
         ),
-        ("chat", "--join") => Both(
+        _ => return None,
+    })
+}
+
+fn instead_at_chat(option: &str) -> Option<Both> {
+    Some(match option {
+        "--join" => Both(
             "to join a room: hikyaku chat join HOST",
             "ルームに参加するには: hikyaku chat join HOST",
         ),
-        ("chat", "--host") => {
+        "--host" => {
             Both("to open a room: hikyaku chat host", "ルームを開くには: hikyaku chat host")
         }
-        ("chat", "--nick" | "--user") => Both(
+        "--nick" | "--user" => Both(
             "--name NAME is your name in the room",
             "ルームでの名前は --name NAME で指定します",
         ),

@@ -177,6 +177,6 @@ fn help_is_in_japanese_and_has_the_options_of_the_english_one() {
         let english = Process::start(home.command(&args)).end();
         assert_eq!((japanese.code, english.code), (Some(0), Some(0)), "{line}");
         assert!(japanese.text().contains("\n使い方: hikyaku "), "{line}: {japanese:?}");
-        assert_eq!(options(&japanese.text()), options(&english.text()), "{line}");
+        assert_eq!(options(japanese.text()), options(english.text()), "{line}");
     }
 }

@@ -340,7 +340,7 @@ impl Row<'_> {
         let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
         let mut words = vec![self.name.to_owned(), addresses.join(" "), self.key.clone()];
         words.extend(Some(self.room.to_owned()).filter(|room| !room.is_empty()));
-        words.extend(self.members.map(|members| members_of(members)));
+        words.extend(self.members.map(members_of));
         words.extend(self.needs_shared_key.then(|| say!("needs a shared key", "共有鍵が必要")));
         words.join("  ")
     }
