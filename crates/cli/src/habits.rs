@@ -1,5 +1,7 @@
 //! Recognizes command lines of other programs (netcat, socat, ssh) and suggests the right form.
 
+// Longer than 400 lines: each hint is here in both languages.
+
 use std::{ffi::OsString, net::Ipv6Addr};
 
 use hikyaku::{address::Address, limits::DEFAULT_PORT};
