@@ -144,8 +144,12 @@ impl Member {
             // The host admits everybody to this room; a member who has left it must leave it again.
             self.requests.add(Place::FIRST, RoomName::general(), Action::LeftRoom);
         }
-        self.rooms.retain(|room| rooms.contains(room));
-        self.rooms.extend(rooms.into_iter().filter(|room| !room.is_general()));
+        // What was typed since the hello is still to be sent.
+        let requests = &self.requests;
+        let stays = |room: &RoomName, is_in: bool| requests.will_be_in(room).unwrap_or(is_in);
+        self.rooms.retain(|room| stays(room, rooms.contains(room)));
+        let others = rooms.into_iter().filter(|room| !room.is_general() && stays(room, true));
+        self.rooms.extend(others);
         self.rooms.sort();
         self.rooms.dedup();
         if self.rooms.is_empty() {

@@ -68,6 +68,17 @@ impl Requests {
         all.filter(|(_, request)| is_answered(request)).count()
     }
 
+    /// Returns whether the member will be in the room when all that waits is sent, if that says it.
+    pub(super) fn will_be_in(&self, room: &RoomName) -> Option<bool> {
+        self.waiting.iter().rev().filter(|(_, request)| request.room == *room).find_map(
+            |(_, request)| match request.action {
+                Action::Joined => Some(true),
+                Action::LeftRoom => Some(false),
+                _ => None,
+            },
+        )
+    }
+
     /// Returns `true` if a request to join the room waits before this position.
     pub(super) fn joins_before(&self, room: &RoomName, place: Place) -> bool {
         let mut before = self.waiting.iter().take_while(|(other, _)| *other < place);
