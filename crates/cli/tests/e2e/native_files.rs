@@ -11,7 +11,7 @@ use hikyaku::{Delivery, Endpoint, Trust};
 use crate::support::{
     Listener, json,
     native::Home,
-    process::{Ended, Process},
+    process::{Ended, Process, ending_signals},
 };
 
 /// Returns the files in the listener's folder, sorted.
@@ -130,7 +130,7 @@ fn reported(listener: &Listener, beginning: &str) -> String {
 fn a_listener_that_ends_during_a_file_names_it_and_leaves_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("the system gives a poller");
-    for signal in ["INT", "TERM", "HUP"] {
+    for signal in ending_signals() {
         let bob = Home::new();
         let listener = saver(&bob, &[]);
         let _half = runtime.block_on(async {

@@ -8,7 +8,7 @@ use std::{
 use crate::support::{
     DEADLINE, Listener, address_of, dropped, hear, heard_by_now, listen,
     native::Home,
-    process::{Process, hikyaku},
+    process::{Process, ending_signals, hikyaku},
     run, send, stranger,
 };
 
@@ -57,7 +57,7 @@ fn dropped_datagrams_do_not_count() {
 
 #[test]
 fn datagrams_in_the_kernels_buffer_at_the_end_are_printed_and_counted() {
-    for signal in ["INT", "TERM", "HUP"] {
+    for signal in ending_signals() {
         let listener = listen(&["--format", "raw", "--ack"]);
         listener.process.signal("STOP");
         let client = stranger();
@@ -201,9 +201,11 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_hangup_ends_a_listener_unless_it_is_ignored() {
-    let listener = listen(&[]);
-    listener.process.signal("HUP");
-    assert_eq!(listener.process.end().code, Some(0));
+    if ending_signals().contains(&"HUP") {
+        let listener = listen(&[]);
+        listener.process.signal("HUP");
+        assert_eq!(listener.process.end().code, Some(0));
+    }
     // As nohup does.
     let mut shell = Command::new("sh");
     let program = hikyaku(&[]).get_program().to_owned();
@@ -223,7 +225,8 @@ fn two_listeners_cannot_have_one_port() {
     let listener = listen(&[]);
     let second = run(&["listen", "--plain", &listener.to()], b"");
     assert_eq!(second.code, Some(1));
-    assert!(second.err.contains(&listener.to()) && second.err.contains("taken"), "{}", second.err);
+    let named = second.err.contains(&listener.to());
+    assert!(named && second.err.contains("used by another program"), "{}", second.err);
 }
 
 /// Returns the command, run by a shell that redirects its standard streams first.

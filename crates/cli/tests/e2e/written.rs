@@ -13,7 +13,7 @@ use hikyaku::Endpoint;
 use crate::support::{
     DEADLINE, Listener, json,
     native::Home,
-    process::{Ended, Process},
+    process::{Ended, Process, ending_signals},
 };
 
 /// Starts a listener with this standard output.
@@ -161,7 +161,7 @@ fn a_listener_without_reports_has_only_acknowledged() {
 /// Whenever a listener is stopped, everything that it confirmed is written.
 #[test]
 fn a_listener_stopped_at_any_moment_has_written_what_its_senders_report() {
-    for (round, signal) in ["TERM", "INT", "HUP", "TERM"].into_iter().enumerate() {
+    for (round, signal) in ending_signals().into_iter().enumerate() {
         let bob = Home::new();
         let listener = bob.listen(&["--format", "raw"]);
         let to = listener.to();

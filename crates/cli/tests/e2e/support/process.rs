@@ -254,3 +254,13 @@ impl fmt::Debug for Stream {
         write!(f, "\n{}", self.text())
     }
 }
+
+/// Returns the names of the signals that end a listener. One that starts under `nohup`, as its tests
+/// may, ignores SIGHUP.
+pub(crate) fn ending_signals() -> Vec<&'static str> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let hangup_counts = ignored.unwrap_or_default() & 1 == 0;
+    ["INT", "TERM"].into_iter().chain(hangup_counts.then_some("HUP")).collect()
+}
