@@ -111,6 +111,8 @@ impl Member {
             self.cursor = Some(head);
             self.moved = true;
         }
+        let is_named = !rooms.is_empty();
+        self.requests.handle_rooms(if is_named { rooms.clone() } else { self.rooms.clone() });
         self.adopt(rooms);
         self.revisit();
         if is_news {
@@ -198,7 +200,7 @@ impl Member {
         let Some((signed_as, doubts)) = known else {
             if is_for_now && self.requests.again(event.request) {
                 self.hold_until = now.time + PACE_AGAIN;
-                return;
+                return self.revisit();
             }
             self.rejected += usize::from(self.requests.has_number(event.request));
             self.is_answered_by(event.request);

@@ -1,6 +1,6 @@
 //! Requests other than messages, at their positions among the messages.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::place::Place;
 use crate::{
@@ -20,11 +20,19 @@ pub(super) struct Requests {
     /// In the order of their positions.
     waiting: VecDeque<(Place, Request)>,
     unanswered: VecDeque<(Place, Request)>,
+    /// The rooms that the host has the member in once it has handled everything that was sent.
+    there: BTreeSet<RoomName>,
 }
 
 impl Requests {
     pub(super) const fn new(first: u64) -> Self {
-        Self { first, last: first, waiting: VecDeque::new(), unanswered: VecDeque::new() }
+        Self {
+            first,
+            last: first,
+            waiting: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            there: BTreeSet::new(),
+        }
     }
 
     /// Returns an unused number.
@@ -70,29 +78,49 @@ impl Requests {
 
     /// Returns whether the member will be in the room when all that waits is sent, if that says it.
     pub(super) fn will_be_in(&self, room: &RoomName) -> Option<bool> {
-        self.waiting.iter().rev().filter(|(_, request)| request.room == *room).find_map(
-            |(_, request)| match request.action {
-                Action::Joined => Some(true),
-                Action::LeftRoom => Some(false),
-                _ => None,
-            },
-        )
+        self.waiting.iter().rev().find_map(|(_, request)| joins(request, room))
     }
 
-    /// Returns `true` if a request to join the room waits before this position.
-    pub(super) fn joins_before(&self, room: &RoomName, place: Place) -> bool {
-        let mut before = self.waiting.iter().take_while(|(other, _)| *other < place);
-        before.any(|(_, request)| request.action == Action::Joined && request.room == *room)
+    /// Notes which rooms the host has the member in.
+    pub(super) fn handle_rooms(&mut self, rooms: impl IntoIterator<Item = RoomName>) {
+        self.there = rooms.into_iter().collect();
     }
 
-    /// Returns `true` if a request to leave the room waits after this place.
-    pub(super) fn leaves_after(&self, room: &RoomName, place: Place) -> bool {
-        let mut after = self.waiting.iter().filter(|(other, _)| *other > place);
-        after.any(|(_, request)| request.action == Action::LeftRoom && request.room == *room)
+    /// Returns the rooms of waiting requests that the host refuses to those who are not in the
+    /// room, with the positions of the requests.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (&RoomName, Place)> {
+        let uses = self.waiting.iter().filter(|(_, of)| matches!(of.action, Action::Topic(_)));
+        uses.map(|(place, request)| (&request.room, *place))
+    }
+
+    /// Lets the member be in a room at each of these places, and leave it after the last one unless
+    /// it `stays`.
+    pub(super) fn visit(&mut self, room: &RoomName, places: &BTreeSet<Place>, stays: bool) {
+        for place in places {
+            if !self.is_in(room, *place) {
+                self.add(place.before(), room.clone(), Action::Joined);
+            }
+        }
+        let is_in = self.will_be_in(room).unwrap_or_else(|| self.there.contains(room));
+        if let Some(last) = places.last().filter(|_| is_in && !stays) {
+            self.add(last.after(), room.clone(), Action::LeftRoom);
+        }
+    }
+
+    /// Returns `true` if the member will be in the room when what waits before this place is sent.
+    fn is_in(&self, room: &RoomName, place: Place) -> bool {
+        let before = self.waiting.iter().take_while(|(other, _)| *other < place);
+        let moves = before.filter_map(|(_, request)| joins(request, room));
+        moves.last().unwrap_or_else(|| self.there.contains(room))
     }
 
     pub(super) fn next(&mut self) -> Option<Request> {
         let (place, request) = self.waiting.pop_front()?;
+        match request.action {
+            Action::Joined => _ = self.there.insert(request.room.clone()),
+            Action::LeftRoom => _ = self.there.remove(&request.room),
+            _ => {}
+        }
         // The hello of the next connection names the rooms, so these are not answered.
         if is_answered(&request) {
             self.unanswered.push_back((place, request.clone()));
@@ -129,6 +157,15 @@ impl Requests {
             self.waiting.push_front(request);
         }
         self.waiting.make_contiguous().sort_by_key(|(place, _)| *place);
+    }
+}
+
+/// Returns whether a request joins this room or leaves it, if it does either.
+fn joins(request: &Request, room: &RoomName) -> Option<bool> {
+    match request.action {
+        Action::Joined if request.room == *room => Some(true),
+        Action::LeftRoom if request.room == *room => Some(false),
+        _ => None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a member sends to the host: typed lines, acknowledgements.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Change, Link, Member, Notice, Stage, TypedError,
@@ -114,24 +117,17 @@ impl Member {
         self.requests.add(self.places.next(), room, action);
     }
 
-    /// Joins again the rooms that the member has left since it typed the messages being resent,
-    /// until they are sent.
+    /// Joins the rooms that waiting lines and topics need wherever the host does not have the
+    /// member in them, and leaves them afterwards. The hello names the rooms of now, not those that
+    /// a line was typed in.
     pub(super) fn revisit(&mut self) {
-        let mut visits: BTreeMap<RoomName, (Place, Place)> = BTreeMap::new();
-        for (room, place) in self.outbox.uses() {
-            if self.rooms.contains(room) {
-                continue;
-            }
-            let (_, last) = visits.entry(room.clone()).or_insert((place, place));
-            *last = place;
+        let mut visits: BTreeMap<RoomName, BTreeSet<Place>> = BTreeMap::new();
+        for (room, place) in self.outbox.uses().chain(self.requests.uses()) {
+            visits.entry(room.clone()).or_default().insert(place);
         }
-        for (room, (first, last)) in visits {
-            if !self.requests.joins_before(&room, first) {
-                self.requests.add(first.before(), room.clone(), Action::Joined);
-            }
-            if !self.requests.leaves_after(&room, last) {
-                self.requests.add(last.after(), room, Action::LeftRoom);
-            }
+        for (room, places) in visits {
+            let stays = self.rooms.contains(&room);
+            self.requests.visit(&room, &places, stays);
         }
     }
 

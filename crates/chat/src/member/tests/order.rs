@@ -65,6 +65,46 @@ fn a_resent_message_reaches_its_room_even_if_it_was_left_since() {
 }
 
 #[test]
+fn a_resent_message_reaches_its_room_even_if_it_was_left_and_joined_since() {
+    let mut ann = Bench::new();
+    ann.joins(0);
+    ann.types("/join side");
+    ann.member.handle_disconnected();
+    ["a1", "/leave", "a2"].into_iter().for_each(|line| ann.types(line));
+    ann.connects();
+    // The hello has named the rooms by now.
+    ann.types("/join side");
+    ann.requests();
+    let (you, hall) = (Author::new(MemberId(1), "ann"), RoomName::general());
+    let (others, head, rooms) = (Roll::default(), Seq(0), vec![hall.clone()]);
+    let kind = Kind::Greeted { you, others, head, log: log(), durable: true, rooms };
+    ann.hears(&Event::new(ann.now.stamp, None, None, kind));
+    let steps = ["join #side", "a1 #side", "leave #side", "a2 #general", "join #side"];
+    assert_eq!(script(ann.requests()), steps);
+    assert_eq!(ann.member.room().as_str(), "side");
+}
+
+#[test]
+fn a_resent_topic_reaches_its_room_even_if_it_was_left_since() {
+    let mut ann = Bench::new();
+    ann.joins(0);
+    ["/join side", "/topic x", "/leave"].into_iter().for_each(|line| ann.types(line));
+    let steps = ["join #side", "topic #side", "leave #side"];
+    assert_eq!(script(ann.requests()), steps);
+    ann.member.handle_disconnected();
+    ann.joins(0);
+    assert_eq!(script(ann.requests()), steps, "after a lost connection");
+    let is_topic = |request: &Request| matches!(request.action, Action::Topic(_));
+    ann.member.handle_disconnected();
+    ann.joins(0);
+    let topic = ann.requests().into_iter().find(is_topic).unwrap();
+    let refused = Kind::Refused(Refusal::Busy);
+    ann.hears(&Event::new(ann.now.stamp, None, topic.request, refused));
+    ann.passes(Duration::from_secs(5));
+    assert_eq!(script(ann.requests()), steps, "after a refusal for the time being");
+}
+
+#[test]
 fn a_command_waits_until_the_line_before_it_is_stored() {
     let mut ann = Bench::new();
     ann.joins(0);

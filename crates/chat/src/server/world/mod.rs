@@ -398,7 +398,8 @@ fn live(seed: u64, members: usize, steps: usize, lies: bool) -> Result<usize, St
 
 #[test]
 fn stored_messages_are_never_lost_duplicated_reordered_or_forged() {
-    for seed in 0..6 {
+    // In the last four worlds, a line or a topic is sent again to a room that its author has left.
+    for seed in (0..6).chain([1_240, 1_343, 1_535, 2_017]) {
         let lines = live(seed, 6, 4_000, false).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         assert!(lines > 100, "{lines}");
     }
