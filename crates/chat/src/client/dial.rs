@@ -32,8 +32,8 @@ pub struct Dialler {
     trust: Trust,
     backoff: Backoff,
     attempts: JoinSet<Attempt>,
-    /// Addresses at which no further attempt can succeed.
-    hopeless: BTreeSet<String>,
+    /// Addresses whose last attempt failed with an error that retrying does not mend.
+    rejected: BTreeSet<String>,
     /// When the next round begins. `None` while there is a connection.
     next_at: Option<Instant>,
     /// When the last connection was established.
@@ -60,7 +60,7 @@ impl Dialler {
             trust,
             backoff: Backoff::new(RECONNECT_FIRST, RECONNECT_LONGEST),
             attempts: JoinSet::new(),
-            hopeless: BTreeSet::new(),
+            rejected: BTreeSet::new(),
             next_at: None,
             since: monotonic().into(),
         }
@@ -94,10 +94,10 @@ impl Dialler {
                     self.on_connected(&to);
                     return Ok(connection);
                 }
-                Err(error) if error.is_retryable() => {}
+                Err(error) if error.is_retryable() => _ = self.rejected.remove(&to.to_string()),
                 Err(error) => {
-                    self.hopeless.insert(to.to_string());
-                    if self.hopeless.len() >= self.to.len() {
+                    self.rejected.insert(to.to_string());
+                    if self.to.iter().all(|to| self.rejected.contains(&to.to_string())) {
                         return Err(error);
                     }
                 }
@@ -107,7 +107,7 @@ impl Dialler {
 
     fn on_connected(&mut self, at: &Address) {
         self.attempts = JoinSet::new();
-        self.hopeless.clear();
+        self.rejected.clear();
         self.next_at = None;
         self.since = monotonic().into();
         if let Some(index) = self.to.iter().position(|to| to == at) {

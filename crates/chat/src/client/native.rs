@@ -134,6 +134,7 @@ pub async fn run_native(
         let Done::Waits(wake) = done else { break };
         tokio::select! {
             happened = link.next() => if let Err(error) = link.on(happened, &mut member, clock) {
+                keep_all(&mut member, &mut keeper, clock).await;
                 return Err(error.with_unread(count_late(&mut lines).await));
             },
             outcome = keeper.done() => member.handle_kept(outcome),
@@ -207,6 +208,22 @@ async fn perform(
         show(shown).await;
     }
     done
+}
+
+/// Stores what was typed, whatever the host answered: it is sent the next time.
+async fn keep_all(member: &mut Member, keeper: &mut Keeper, clock: Clock) {
+    loop {
+        // What was received last is not shown any more, so it arrives again the next time.
+        keeper.begin(|change| !matches!(change, Change::Cursor(..)));
+        if matches!(keeper, Keeper::Writing(_)) {
+            member.handle_kept(keeper.done().await);
+        }
+        match member.poll_output(clock.now()) {
+            Output::Keep(changes) => keeper.prepare(changes),
+            Output::Show(_) | Output::Send(_) => {}
+            Output::Wait(_) | Output::Left => return,
+        }
+    }
 }
 
 /// Takes a typed line and those that wait behind it, so that they are stored together.

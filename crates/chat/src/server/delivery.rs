@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, collections::BTreeMap, sync::Arc};
 
 use hikyaku::dialect::Dialect;
-use hikyaku_plain::{PlainSender, ReplyTo};
+use hikyaku_plain::{PlainSender, ReplyTo, limits::MAX_DTLS_PAYLOAD};
 use tokio::task::coop::consume_budget;
 
 use super::{
@@ -33,6 +33,26 @@ pub(super) struct Delivery<S> {
     pub(super) asking: Option<(Member, Device)>,
     /// Datagrams that the system failed to send.
     pub(super) unsent: u64,
+}
+
+/// Returns the line of an event for a client over datagrams. A message that would be too long for a
+/// datagram of DTLS goes without its signed form, which repeats the text, or is cut.
+fn datagram_line(event: &Event) -> String {
+    let whole = machine::write_event(event, None);
+    if whole.len() <= MAX_DTLS_PAYLOAD {
+        return whole;
+    }
+    let mut short = Event { sealed: None, ..event.clone() };
+    let excess = machine::write_event(&short, None).len().saturating_sub(MAX_DTLS_PAYLOAD);
+    if excess > 0
+        && let Kind::Said { text, .. } | Kind::Whispered { text, .. } = &mut short.kind
+    {
+        const CUT: char = '…';
+        let most = text.len().saturating_sub(excess + CUT.len_utf8());
+        text.truncate(text.floor_char_boundary(most));
+        text.push(CUT);
+    }
+    machine::write_event(&short, None)
 }
 
 /// A listener for plain datagrams, as far as it sends.
@@ -146,7 +166,7 @@ impl<S: FnMut(Shown)> Delivery<S> {
             Form::Machine if is_greeting => {
                 vec![machine::write_greeting(event, route.ticket, route.nonce)]
             }
-            Form::Machine => vec![machine::write_event(event, None)],
+            Form::Machine => vec![datagram_line(event)],
             Form::Text | Form::Lines => render_parts(&time_of_day(event.at), event, reader),
         };
         if route.form == Form::Lines {
@@ -181,5 +201,32 @@ impl<S: FnMut(Shown)> Delivery<S> {
         let Some(door) = self.doors.get(door) else { return };
         let sent = door.sender.send(payload, to).await.is_ok();
         self.unsent += u64::from(!sent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Author, RequestId},
+        limits::MAX_LINE_LEN,
+        time::Stamp,
+    };
+
+    fn said(text: String) -> Event {
+        let author = Author::new(MemberId(2), "bob");
+        let kind = Kind::Said { text, emote: false };
+        Event::new(Stamp::from_millis(1_730_000_000_000), Some(author), Some(RequestId(9)), kind)
+    }
+
+    #[test]
+    fn the_longest_message_fits_in_a_datagram_of_dtls() {
+        for text in ["a", "\u{1f375}", "\"", "\\"] {
+            let text = text.repeat(MAX_LINE_LEN / text.len());
+            let event = said(text);
+            assert!(datagram_line(&event).len() <= MAX_DTLS_PAYLOAD);
+        }
+        let short = said("tea".to_owned());
+        assert_eq!(datagram_line(&short), machine::write_event(&short, None), "nothing is cut");
     }
 }

@@ -100,6 +100,24 @@ fn lines_of_a_killed_client_are_sent_once_when_it_returns() {
 }
 
 #[test]
+fn a_line_said_to_be_kept_by_a_refused_client_is_sent_the_next_time() {
+    let (home, anas, bens) = (Home::new(), Home::new(), Home::new());
+    let args = ["chat", "host", "--headless", "--max-clients", "1", "127.0.0.1:0"];
+    let host = Listener::new(Process::start(home.command(&args)));
+    let ben = join_chat(&bens, &host, "ben");
+    let to = host.to();
+    let try_to_say = || anas.run(&["chat", "join", "--name", "ana", &to], b"tea\n");
+    // A line that is read after the refusal is not kept.
+    let refused = (0..50).map(|_| try_to_say()).find(|ended| ended.err.contains("kept here"));
+    let refused = refused.expect("a line is read before the refusal, in most cases");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(ben.interrupt().code, Some(0));
+    let ended = anas.run(&["chat", "join", "--wait", "20s", "--name", "ana", &to], b"");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    host.process.out.line(|line| line.contains("ana: tea"));
+}
+
+#[test]
 fn lines_not_stored_at_the_end_are_named_and_sent_the_next_time() {
     let (home, anas) = (Home::new(), Home::new());
     let first = host(&home, "127.0.0.1:0");

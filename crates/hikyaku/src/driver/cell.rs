@@ -12,7 +12,7 @@ use std::{
     mem,
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::task::unconstrained;
@@ -53,7 +53,12 @@ impl DriverCell {
         let left = cell.as_mut().filter(|driver| !driver.wakes.is_empty());
         let mut wakes = left.map(|driver| mem::take(&mut driver.wakes));
         drop(cell);
-        drop(broken);
+        if let Some(mut broken) = broken {
+            let task = broken.waker.take();
+            drop(broken);
+            // The task finds no driver, and ends.
+            task.into_iter().for_each(Waker::wake);
+        }
         wakes.iter_mut().for_each(Wakes::wake_all);
         done.unwrap_or(false)
     }
@@ -104,7 +109,7 @@ impl Driver {
             self.waker = Some(cx.waker().clone());
         }
         for _ in 0..MAX_TURNS {
-            // Those of the turn before: on other threads, they work meanwhile.
+            // Tasks of the previous turn run on other threads during this one.
             self.wakes.wake_all();
             match self.turn(cx) {
                 Ok(_) if self.is_done() => {

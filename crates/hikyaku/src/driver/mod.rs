@@ -555,5 +555,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         // The runtime was shut down: no task may wait forever.
         self.end(&Closed::EndpointGone);
+        // A turn that panicked has woken nobody.
+        self.wakes.wake_all();
     }
 }

@@ -111,6 +111,8 @@ struct Run {
     last: Option<Seq>,
     /// The next line does not fit in the message.
     is_full: bool,
+    /// No later line can join it.
+    is_over: bool,
 }
 
 impl Window {
@@ -208,7 +210,7 @@ impl Lines {
     /// announced.
     fn run(&mut self, place: u64, first: usize, end: usize) -> Run {
         if let Some(run) = self.runs.get(&place)
-            && (run.is_full || first + run.message.lines == end)
+            && (run.is_over || first + run.message.lines == end)
         {
             return run.clone();
         }
@@ -223,17 +225,18 @@ impl Lines {
     fn new_run(&self, first: usize, end: usize) -> Run {
         let readers = &self.lines[first].readers;
         let mut joined = Joined::default();
-        let (mut first_seq, mut last, mut is_full) = (None, None, false);
-        for entry in self.lines.range(first..end).take_while(|entry| entry.readers == *readers) {
-            is_full = !joined.has_room_for(entry.line.len());
-            if is_full {
+        let (mut first_seq, mut last, mut is_full, mut is_over) = (None, None, false, false);
+        for entry in self.lines.range(first..end) {
+            is_full = entry.readers == *readers && !joined.has_room_for(entry.line.len());
+            is_over = is_full || entry.readers != *readers;
+            if is_over {
                 break;
             }
             joined.push(&entry.line);
             first_seq = first_seq.or(entry.seq);
             last = entry.seq.or(last);
         }
-        Run { message: joined.into_message(), first: first_seq, last, is_full }
+        Run { message: joined.into_message(), first: first_seq, last, is_full, is_over }
     }
 
     /// Returns the lines from `first` on that a device may read, if there are any, the number of

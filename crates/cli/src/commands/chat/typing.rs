@@ -6,6 +6,7 @@ use hikyaku_chat::{
     entry::{Entry, narrowed},
     limits::{MAX_HOST_LINES, MAX_LINE_LEN},
 };
+use hikyaku_text::sanitize_lines;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -71,13 +72,20 @@ fn as_text(line: String) -> String {
 /// own, and is refused.
 fn messages(lines: Vec<String>) -> Vec<String> {
     let mut messages: Vec<String> = Vec::new();
+    // As the chat counts it: escapes are longer.
+    let mut len = 0;
     for line in lines {
+        let more = sanitize_lines(&line).len();
         match messages.last_mut() {
-            Some(message) if message.len() + 1 + line.len() <= MAX_LINE_LEN => {
+            Some(message) if len + 1 + more <= MAX_LINE_LEN => {
                 message.push('\n');
                 message.push_str(&line);
+                len += 1 + more;
             }
-            _ => messages.push(line),
+            _ => {
+                messages.push(line);
+                len = more;
+            }
         }
     }
     messages

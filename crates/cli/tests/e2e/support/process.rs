@@ -255,7 +255,7 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// Returns the names of the signals that end a listener. One that starts under `nohup`, as its tests
+/// Returns the names of the signals that end a listener. One that starts under `nohup`, as tests
 /// may, ignores SIGHUP.
 pub(crate) fn ending_signals() -> Vec<&'static str> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -168,7 +168,7 @@ impl Socket {
         receive_buffer: usize,
         options: &SocketOptions,
     ) -> io::Result<Self> {
-        let domain = socket.domain()?;
+        let domain = socket.local_addr()?.domain();
         socket.set_nonblocking(true)?;
         let io = os::Io::new(socket.into())?;
         let state = UdpSocketState::new(io.socket().into())?;

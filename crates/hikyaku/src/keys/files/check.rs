@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{FileError, folder_of};
+use super::FileError;
 
 /// Checks that only the owner of a file of secrets can read or write it.
 ///
@@ -68,6 +68,8 @@ pub(crate) fn check_own(_file: &File, _path: &Path) -> Result<(), FileError> {
 #[cfg(unix)]
 pub fn check_unchangeable(path: &Path) -> Result<(), FileError> {
     use std::os::unix::fs::MetadataExt;
+
+    use super::folder_of;
     const STICKY: u32 = 0o1000;
     let changeable =
         |open: &Path| FileError::Changeable { path: path.to_owned(), open: open.to_owned() };
