@@ -88,9 +88,9 @@ impl Io {
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Room::Awaited(report) = &mut *room {
-                // Without a report (no descriptor is free, for example), the next attempt decides: its
-                // `WouldBlock` makes the caller wait for a timer. A finished future is not polled
-                // again.
+                // Without a report (no descriptor is free, for example) the next attempt decides:
+                // its `WouldBlock` makes the caller wait for a timer. A finished future must not
+                // be polled again.
                 let _ = ready!(report.as_mut().poll(cx));
                 *room = Room::Reported;
             }
