@@ -247,6 +247,10 @@ fn a_pasted_text_is_one_message() {
     host.waits("its lines", |screen| screen.contains("  /quit\n") && screen.contains("  q\n"));
     let line = "forty bytes of a text that is pasted, 40\n";
     paste(&line.repeat(8_000 / line.len()));
+    ana.shows("bytes) as one message?");
+    ana.presses("Escape");
+    ana.shows("ana: one");
+    paste(&line.repeat(20_000 / line.len()));
     ana.shows("as 2 messages?");
     ana.presses("Escape");
     ana.shows("ana: one");
