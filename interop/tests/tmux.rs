@@ -159,7 +159,7 @@ fn people_talk_on_screens_of_any_size_and_get_their_terminals_back() {
     ben.types(&chat(&format!("join --name ben {to}")));
     ana.shows("you are ana");
     // In so few columns, the greeting breaks before the name.
-    ben.shows("lists the commands");
+    ben.shows("commands");
 
     // Japanese, a family of emoji, and marks that join: the caret stands behind them.
     ana.types("お茶です。@ben さん、「緑茶」ですか。👩\u{200d}👩\u{200d}👧\u{200d}👦 か\u{309a}");
